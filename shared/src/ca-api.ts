@@ -1,0 +1,63 @@
+import * as v from "valibot";
+
+/**
+ * What goes over HTTP between the agent and the CA. Both sides validate with these schemas: the CA refuses members that
+ * it does not know, the agent ignores them, so that a newer CA can say more to an older agent.
+ */
+
+/** More than any chain or request that Signet makes; a body over this is refused before it is read. */
+export const maxRequestBytes = 64 * 1024;
+/** A P-384 CSR with one SPIFFE ID of 2048 bytes is under 4 KiB, an RSA-4096 one under 6 KiB. */
+export const maxCsrCharacters = 12 * 1024;
+/** Kubernetes' own tokens are 1 to 2 KiB. */
+export const maxTokenCharacters = 16 * 1024;
+
+/** Header that carries the agent's own token. */
+export const nodeTokenHeader = "signet-node-token";
+export const problemContentType = "application/problem+json";
+export const pemContentType = "application/x-pem-file";
+
+export const certificateRequest = v.strictObject({
+  /** PKCS#10 as one PEM block. */
+  csr: v.pipe(v.string(), v.maxLength(maxCsrCharacters)),
+  /** Wished life in seconds; the CA shortens it to its policy. */
+  ttlSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+});
+export type CertificateRequest = v.InferOutput<typeof certificateRequest>;
+
+export const trustBundle = v.object({
+  /** Trust domain name, without `spiffe://`. */
+  trustDomain: v.string(),
+  /** Grows with every change of the authorities. */
+  sequence: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  /** Seconds after which to look for a newer bundle. */
+  refreshHintSeconds: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** Root certificates, one PEM block each. */
+  roots: v.array(v.string()),
+});
+export type TrustBundle = v.InferOutput<typeof trustBundle>;
+
+export const certificate = v.object({
+  spiffeId: v.string(),
+  /** Leaf first, then intermediates; one PEM block each, no root. */
+  certificateChain: v.pipe(v.array(v.string()), v.minLength(1)),
+  trustBundle,
+  /** Lower-case hex, without leading zeros of the number. */
+  serialNumber: v.string(),
+  /** RFC 3339 in UTC. */
+  notBefore: v.string(),
+  notAfter: v.string(),
+});
+export type Certificate = v.InferOutput<typeof certificate>;
+
+/** RFC 9457. */
+export const problem = v.object({
+  type: v.string(),
+  title: v.string(),
+  status: v.number(),
+  requestId: v.optional(v.string()),
+  detail: v.optional(v.string()),
+});
+export type Problem = v.InferOutput<typeof problem>;
+
+export const problemTypePrefix = "urn:signet:problem:";

@@ -1,0 +1,103 @@
+import * as v from "valibot";
+import { fromBase64Url } from "./base64.ts";
+import { SignetError } from "./errors.ts";
+
+/**
+ * What a Kubernetes service-account token says of its pod (KEP-1205 bound tokens, KEP-4193 node claims). Reading it
+ * proves nothing: only the CA verifies, and whoever reads an unverified token must not act on it as an identity.
+ */
+export interface ServiceAccountClaims {
+  readonly issuer: string;
+  readonly audiences: readonly string[];
+  /** `system:serviceaccount:<namespace>:<name>`, already checked against the claims below. */
+  readonly subject: string;
+  /** Seconds since the epoch. */
+  readonly issuedAt: number;
+  readonly notBefore: number;
+  readonly expiresAt: number;
+  readonly tokenId: string | undefined;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly serviceAccountUid: string;
+  readonly podName: string;
+  readonly podUid: string;
+  /** Absent from tokens of Kubernetes before 1.30 and of pods that have no node yet. */
+  readonly nodeName: string | undefined;
+  readonly nodeUid: string | undefined;
+}
+
+// RFC 1123, as the API server enforces it for namespaces and service accounts.
+const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+const subdomain = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
+const uid = v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]{1,64}$/));
+const name = v.pipe(v.string(), v.maxLength(253), v.regex(subdomain));
+const seconds = v.pipe(v.number(), v.finite(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
+
+const payloadSchema = v.object({
+  iss: v.pipe(v.string(), v.nonEmpty()),
+  aud: v.union([v.pipe(v.string(), v.nonEmpty()), v.pipe(v.array(v.pipe(v.string(), v.nonEmpty())), v.minLength(1))]),
+  sub: v.string(),
+  iat: seconds,
+  nbf: seconds,
+  exp: seconds,
+  jti: v.optional(v.pipe(v.string(), v.maxLength(256))),
+  "kubernetes.io": v.object({
+    namespace: v.pipe(v.string(), v.regex(label)),
+    serviceaccount: v.object({ name, uid }),
+    pod: v.object({ name, uid }),
+    node: v.optional(v.object({ name: v.optional(name), uid })),
+  }),
+});
+
+/**
+ * The claims of a token's payload. Each must be present and of its type, and `sub` must name the same account as the
+ * `kubernetes.io` claims.
+ * @throws SignetError `malformed-token`, whose message names the claim
+ */
+export function readServiceAccountClaims(payload: unknown): ServiceAccountClaims {
+  const result = v.safeParse(payloadSchema, payload);
+  if (!result.success) {
+    const [issue] = result.issues;
+    throw malformed(`claim ${v.getDotPath(issue) ?? "payload"}: ${issue.message}`);
+  }
+  const claims = result.output;
+  const { namespace, serviceaccount, pod, node } = claims["kubernetes.io"];
+  if (claims.sub !== `system:serviceaccount:${namespace}:${serviceaccount.name}`) {
+    throw malformed("claim sub does not agree with the kubernetes.io claims");
+  }
+  return {
+    issuer: claims.iss,
+    audiences: typeof claims.aud === "string" ? [claims.aud] : claims.aud,
+    subject: claims.sub,
+    issuedAt: claims.iat,
+    notBefore: claims.nbf,
+    expiresAt: claims.exp,
+    tokenId: claims.jti,
+    namespace,
+    serviceAccount: serviceaccount.name,
+    serviceAccountUid: serviceaccount.uid,
+    podName: pod.name,
+    podUid: pod.uid,
+    nodeName: node?.name,
+    nodeUid: node?.uid,
+  };
+}
+
+/**
+ * The payload of a compact JWS (RFC 7515 §3.1) WITHOUT verifying its signature.
+ * @throws SignetError `malformed-token`
+ */
+export function decodeTokenUnverified(token: string): unknown {
+  const [, payload, signature, ...more] = token.split(".");
+  const bytes = payload === undefined || signature === undefined || more.length > 0 ? undefined : fromBase64Url(payload);
+  if (bytes === undefined) throw malformed("not a compact JWS");
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown;
+  } catch (cause) {
+    throw new SignetError("malformed-token", "token: its payload is not JSON", { cause });
+  }
+}
+
+function malformed(reason: string): SignetError {
+  return new SignetError("malformed-token", `token: ${reason}`);
+}
