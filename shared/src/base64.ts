@@ -19,7 +19,12 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
 /** The bytes, or undefined when `text` is not canonical unpadded base64url (RFC 7515 §2). */
 export function fromBase64Url(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) return undefined;
-  return fromBase64(text.replaceAll("-", "+").replaceAll("_", "/").padEnd(Math.ceil(text.length / 4) * 4, "="));
+  return fromBase64(
+    text
+      .replaceAll("-", "+")
+      .replaceAll("_", "/")
+      .padEnd(Math.ceil(text.length / 4) * 4, "="),
+  );
 }
 
 export function toBase64Url(bytes: Uint8Array): string {

@@ -25,7 +25,9 @@ export interface ParsedCertificate {
   readonly basicConstraints: { readonly isCa: boolean; readonly pathLength: number | undefined } | undefined;
   readonly keyUsage: { readonly critical: boolean; readonly bits: readonly boolean[] } | undefined;
   readonly extendedKeyUsage: readonly string[] | undefined;
-  readonly subjectAltName: { readonly critical: boolean; readonly uris: readonly string[]; readonly others: number } | undefined;
+  readonly subjectAltName:
+    | { readonly critical: boolean; readonly uris: readonly string[]; readonly others: number }
+    | undefined;
   readonly subjectKeyIdentifier: string | undefined;
   readonly authorityKeyIdentifier: string | undefined;
 }
@@ -38,7 +40,9 @@ export function parseCertificate(der: Uint8Array): ParsedCertificate {
   try {
     return read(der);
   } catch (error) {
-    throw new SignetError("malformed-certificate", `certificate: ${asSignetError(error, "malformed-der").message}`, { cause: error });
+    throw new SignetError("malformed-certificate", `certificate: ${asSignetError(error, "malformed-der").message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -85,7 +89,12 @@ function read(der: Uint8Array): ParsedCertificate {
 
 type Extensions = Pick<
   ParsedCertificate,
-  "basicConstraints" | "keyUsage" | "extendedKeyUsage" | "subjectAltName" | "subjectKeyIdentifier" | "authorityKeyIdentifier"
+  | "basicConstraints"
+  | "keyUsage"
+  | "extendedKeyUsage"
+  | "subjectAltName"
+  | "subjectKeyIdentifier"
+  | "authorityKeyIdentifier"
 >;
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -179,7 +188,8 @@ export function readSvid(leaf: ParsedCertificate): SpiffeId {
   const id = SpiffeId.parse(uri);
   if (id.path === "") throw broken("its SPIFFE ID has no path");
   const emptyName = leaf.subject.length === 2;
-  if (emptyName && subjectAltName?.critical !== true) throw broken("the SAN must be critical where there is no subject");
+  if (emptyName && subjectAltName?.critical !== true)
+    throw broken("the SAN must be critical where there is no subject");
   if (basicConstraints?.isCa === true) throw broken("it is a CA");
   if (keyUsage?.critical !== true) throw broken("key usage must be there and critical");
   if (keyUsage.bits[KeyUsageBit.digitalSignature] !== true) throw broken("key usage lacks digitalSignature");

@@ -98,7 +98,8 @@ export class DerReader {
 
   boolean(): boolean {
     const { contents } = this.expect(Tag.boolean);
-    if (contents.length !== 1 || (contents[0] !== 0 && contents[0] !== 0xff)) throw malformed("a boolean that is not 00 or FF");
+    if (contents.length !== 1 || (contents[0] !== 0 && contents[0] !== 0xff))
+      throw malformed("a boolean that is not 00 or FF");
     return contents[0] === 0xff;
   }
 
@@ -155,14 +156,22 @@ export class DerReader {
     const { tag, contents } = this.any();
     if (tag !== Tag.utcTime && tag !== Tag.generalizedTime) throw malformed("a time");
     const text = String.fromCharCode(...contents);
-    const match = (tag === Tag.utcTime ? /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/ : /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/).exec(text);
+    const match = (
+      tag === Tag.utcTime ? /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/ : /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/
+    ).exec(text);
     if (match === null) throw malformed("a time that is not in UTC with seconds");
     const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
     const fullYear = tag === Tag.utcTime ? (year < 50 ? 2000 + year : 1900 + year) : year;
     if (tag === Tag.generalizedTime && fullYear < 2050) throw malformed("a GeneralizedTime before 2050");
     const date = new Date(Date.UTC(fullYear, month - 1, day, hour, minute, second));
     // Date.UTC rolls over what does not exist, such as 30 February.
-    if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day || date.getUTCHours() !== hour || date.getUTCMinutes() !== minute || date.getUTCSeconds() !== second) {
+    if (
+      date.getUTCMonth() !== month - 1 ||
+      date.getUTCDate() !== day ||
+      date.getUTCHours() !== hour ||
+      date.getUTCMinutes() !== minute ||
+      date.getUTCSeconds() !== second
+    ) {
       throw malformed("a time that does not exist");
     }
     return date.getTime() / 1000;
@@ -223,7 +232,9 @@ export function unsignedInteger(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   let start = 0;
   while (start < bytes.length - 1 && bytes[start] === 0) start++;
   const minimal = bytes.subarray(start);
-  return (minimal[0] ?? 0) >= 0x80 ? tlv(Tag.integer, noUnusedBits, minimal) : tlv(Tag.integer, minimal.length === 0 ? noUnusedBits : minimal);
+  return (minimal[0] ?? 0) >= 0x80
+    ? tlv(Tag.integer, noUnusedBits, minimal)
+    : tlv(Tag.integer, minimal.length === 0 ? noUnusedBits : minimal);
 }
 
 /** A BIT STRING of named bits, given by the numbers of those that are set. */
@@ -240,7 +251,8 @@ export function oid(dotted: string): Uint8Array<ArrayBuffer> {
   const contents: number[] = [];
   for (const arc of [top * 40 + second, ...rest]) {
     const groups = [arc & 0x7f];
-    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) groups.unshift((left & 0x7f) | 0x80);
+    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128))
+      groups.unshift((left & 0x7f) | 0x80);
     contents.push(...groups);
   }
   return tlv(Tag.oid, Uint8Array.from(contents));
@@ -249,7 +261,9 @@ export function oid(dotted: string): Uint8Array<ArrayBuffer> {
 /** A time in whole seconds since the epoch: UTCTime before 2050, GeneralizedTime from then on (RFC 5280 §4.1.2.5). */
 export function time(epochSeconds: number): Uint8Array<ArrayBuffer> {
   const digits = `${new Date(epochSeconds * 1000).toISOString().replace(/[-:T]/g, "").slice(0, 14)}Z`;
-  return digits < "2050" ? tlv(Tag.utcTime, ascii.encode(digits.slice(2))) : tlv(Tag.generalizedTime, ascii.encode(digits));
+  return digits < "2050"
+    ? tlv(Tag.utcTime, ascii.encode(digits.slice(2)))
+    : tlv(Tag.generalizedTime, ascii.encode(digits));
 }
 
 /** An ECDSA signature as DER (RFC 3279 §2.2.3) from the `r || s` form that WebCrypto gives. */

@@ -5,11 +5,13 @@ import { SignetError } from "./errors.ts";
 export function describeIssues(issues: readonly v.BaseIssue<unknown>[]): string[] {
   return issues.flatMap((issue) => {
     // In a union the arms' own issues say more than "received Object" does.
-    const inner = issue.issues === undefined ? [] : describeIssues(issue.issues.filter((arm) => arm.path !== undefined));
+    const inner =
+      issue.issues === undefined ? [] : describeIssues(issue.issues.filter((arm) => arm.path !== undefined));
     if (inner.length > 0) return inner;
     const key = v.getDotPath(issue) ?? "the document";
     if (issue.expected === "never") return [`${key}: unknown key`];
-    if (issue.kind === "schema" && issue.received === "undefined") return [`${key}: missing; expected ${issue.expected}`];
+    if (issue.kind === "schema" && issue.received === "undefined")
+      return [`${key}: missing; expected ${issue.expected}`];
     return [`${key}: ${issue.message}`];
   });
 }
@@ -31,5 +33,8 @@ export function validateConfig<const Schema extends v.GenericSchema>(
 
 /** The one form in which faults of a configuration are told. */
 export function configError(source: string, faults: readonly string[]): SignetError {
-  return new SignetError("config-invalid", `${source} is not a valid configuration:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`);
+  return new SignetError(
+    "config-invalid",
+    `${source} is not a valid configuration:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`,
+  );
 }

@@ -35,7 +35,7 @@ export function decodePem(text: string): PemBlock[] {
       base64 += line;
     } else if (boundary[1] === "BEGIN") {
       if (label !== undefined) throw malformed(`a block begins inside the block ${label}`);
-      label = boundary[2] as string;
+      label = boundary[2] ?? "";
       base64 = "";
     } else {
       if (label !== boundary[2]) throw malformed(`END ${boundary[2]} without its BEGIN`);

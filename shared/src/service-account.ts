@@ -89,7 +89,8 @@ export function readServiceAccountClaims(payload: unknown): ServiceAccountClaims
  */
 export function decodeTokenUnverified(token: string): unknown {
   const [, payload, signature, ...more] = token.split(".");
-  const bytes = payload === undefined || signature === undefined || more.length > 0 ? undefined : fromBase64Url(payload);
+  const bytes =
+    payload === undefined || signature === undefined || more.length > 0 ? undefined : fromBase64Url(payload);
   if (bytes === undefined) throw malformed("not a compact JWS");
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown;
