@@ -38,7 +38,7 @@ export function decodePem(text: string): PemBlock[] {
       label = boundary[2] ?? "";
       base64 = "";
     } else {
-      if (label !== boundary[2]) throw malformed(`END ${boundary[2]} without its BEGIN`);
+      if (label === undefined || label !== boundary[2]) throw malformed(`END ${boundary[2]} without its BEGIN`);
       const der = fromBase64(base64);
       if (der === undefined || der.length === 0) throw malformed(`the block ${label} is not base64`);
       blocks.push({ label, der });
