@@ -1,0 +1,71 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { trustDomain } from "./ca-config.ts";
+import { untilOk } from "./poll.ts";
+import { freePort } from "./ports.ts";
+import { Program } from "./processes.ts";
+import { agentProgram } from "./repo.ts";
+
+export interface AgentOptions {
+  /** Folder for the socket's folder and the log. */
+  readonly folder: string;
+  readonly caUrl: string;
+  /** File with the agent's own token. */
+  readonly nodeToken: string;
+  readonly moreArgs?: readonly string[];
+}
+
+/** What GET /v1/workloads says of one workload; it says more, which nothing here needs. */
+export interface AgentWorkload {
+  readonly spiffeId: string;
+  readonly podName: string;
+  readonly podUid: string;
+  readonly serialNumber: string;
+  readonly notAfter: string;
+}
+
+export interface RunningAgent {
+  readonly socket: string;
+  readonly adminUrl: string;
+  readonly program: Program;
+  workloads(): Promise<AgentWorkload[]>;
+  stop(): Promise<void>;
+}
+
+/** `signet-agent run`, ready to serve. */
+export async function startAgent({ folder, caUrl, nodeToken, moreArgs = [] }: AgentOptions): Promise<RunningAgent> {
+  const socketFolder = join(folder, "sds");
+  await mkdir(socketFolder, { recursive: true });
+  const socket = join(socketFolder, "uds_path");
+  const admin = `127.0.0.1:${await freePort()}`;
+  const program = await Program.start({
+    name: "signet-agent",
+    command: process.execPath,
+    args: [
+      agentProgram,
+      "run",
+      ...["--ca-url", caUrl, "--trust-domain", trustDomain, "--socket", socket],
+      ...["--node-token", nodeToken, "--admin", admin, ...moreArgs],
+    ],
+    logFile: join(folder, "signet-agent.log"),
+  });
+  const adminUrl = `http://${admin}`;
+  try {
+    await untilOk("the agent", `${adminUrl}/readyz`, { giveUp: program.failure });
+  } catch (error) {
+    await program.stop();
+    throw error;
+  }
+  return {
+    socket,
+    adminUrl,
+    program,
+    workloads: async () => {
+      const response = await fetch(`${adminUrl}/v1/workloads`, { signal: AbortSignal.timeout(5_000) });
+      const body: unknown = await response.json();
+      if (!response.ok || !Array.isArray(body)) throw new Error(`/v1/workloads answers ${response.status}`);
+      return body;
+    },
+    stop: () => program.stop(),
+  };
+}

@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Agent, request } from "undici";
+import type { Pair } from "./mesh.ts";
+
+export interface LoadReport {
+  readonly requests: number;
+  readonly failures: number;
+  /** The first few, each with its time. */
+  readonly examples: readonly string[];
+}
+
+/** Requests in all pairs at once, without a pause longer than a few milliseconds, until it is stopped. */
+export class Load {
+  #requests = 0;
+  #failures = 0;
+  #stopped = false;
+  readonly #examples: string[] = [];
+  readonly #agent = new Agent({ connections: 2 });
+  readonly #loops: Promise<void>[];
+
+  constructor(pairs: readonly Pair[], { pauseMs = 5 }: { readonly pauseMs?: number } = {}) {
+    this.#loops = pairs.map((pair) => this.#loop(pair, pauseMs));
+  }
+
+  report(): LoadReport {
+    return { requests: this.#requests, failures: this.#failures, examples: [...this.#examples] };
+  }
+
+  async stop(): Promise<LoadReport> {
+    this.#stopped = true;
+    await Promise.all(this.#loops);
+    await this.#agent.close();
+    return this.report();
+  }
+
+  async #loop(pair: Pair, pauseMs: number): Promise<void> {
+    while (!this.#stopped) {
+      const fault = await this.#once(pair.url);
+      this.#requests++;
+      if (fault !== undefined) {
+        this.#failures++;
+        if (this.#examples.length < 5) {
+          this.#examples.push(`${new Date().toISOString()} ${pair.from.name} to ${pair.to.name}: ${fault}`);
+        }
+      }
+      await sleep(pauseMs);
+    }
+  }
+
+  async #once(url: string): Promise<string | undefined> {
+    try {
+      const { statusCode, body } = await request(`${url}/ip`, {
+        dispatcher: this.#agent,
+        headersTimeout: 5_000,
+        bodyTimeout: 5_000,
+      });
+      const text = await body.text();
+      return statusCode === 200 ? undefined : `${statusCode} ${text.slice(0, 200)}`;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+}
+
+/** One request of a pair: the status, and whom httpbin's Envoy took the caller for. */
+export async function call(pair: Pair): Promise<{ readonly status: number; readonly caller: string | undefined }> {
+  const { statusCode } = await get(`${pair.url}/ip`);
+  const seen = await get(`${pair.url}/headers`);
+  if (seen.statusCode !== 200) return { status: statusCode, caller: undefined };
+  const { headers } = JSON.parse(seen.text) as { headers: Record<string, string> };
+  return { status: statusCode, caller: /URI=([^;,]+)/.exec(headers["x-forwarded-client-cert"] ?? "")?.[1] };
+}
+
+// A connection for each request: none is left over from an Envoy that has been restarted since.
+async function get(url: string): Promise<{ statusCode: number; text: string }> {
+  const { statusCode, body } = await request(url, { reset: true, headersTimeout: 10_000 });
+  return { statusCode, text: await body.text() };
+}
