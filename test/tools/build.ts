@@ -18,6 +18,8 @@ for (const { entry, file } of programs) {
     bundle: true,
     platform: "node",
     target: "node20",
+    // jsonc-parser's "main" is UMD, whose require() a bundler cannot follow.
+    mainFields: ["module", "main"],
     format: "esm",
     sourcemap: true,
     minifySyntax: true,

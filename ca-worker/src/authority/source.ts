@@ -1,0 +1,92 @@
+import type { TrustBundle } from "@signet/shared/ca-api";
+import type { Awaitable, Clock, Logger } from "@signet/shared/deps";
+import { asSignetError, SignetError } from "@signet/shared/errors";
+import type { TrustDomain } from "@signet/shared/spiffe-id";
+import type { Crypto } from "../crypto.ts";
+import { createLeafIssuer, type LeafIssuer } from "../sign/issuer.ts";
+import { parseAuthorityDocument } from "./document.ts";
+import { loadActiveAuthority, rootsOf } from "./load.ts";
+
+/** Where the authority document is kept. */
+export interface AuthorityStore {
+  /** @throws SignetError `authority-unavailable` */
+  read(): Awaitable<string>;
+}
+
+/** What one reading of the document gives. */
+export interface Authorities {
+  readonly bundle: TrustBundle;
+  /** Or why nothing can be signed now. */
+  readonly issuer: LeafIssuer | SignetError;
+}
+
+export interface AuthoritySourceOptions {
+  readonly store: AuthorityStore;
+  readonly trustDomain: TrustDomain;
+  readonly refreshHintSeconds: number;
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+// Well under the time that agents take to see a new bundle, and no load for any store.
+const rereadSeconds = 30;
+const retrySeconds = 2;
+
+/**
+ * The authorities of this instance: read on first use, looked at again twice a minute. While the store can't be read, or
+ * holds a document that is older or does not load, the last good one serves.
+ */
+export class AuthoritySource {
+  readonly #options: AuthoritySourceOptions;
+  #text: string | undefined;
+  #current: Authorities | undefined;
+  #readAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: AuthoritySourceOptions) {
+    this.#options = options;
+  }
+
+  /** @throws SignetError `authority-unavailable` or `authority-invalid` when no document was ever read */
+  async current(): Promise<Authorities> {
+    const { clock, logger } = this.#options;
+    if (this.#current !== undefined && clock() - this.#readAt < rereadSeconds) return this.#current;
+    try {
+      this.#current = await this.#read();
+      this.#readAt = clock();
+      return this.#current;
+    } catch (error) {
+      const known = asSignetError(error, "authority-unavailable");
+      logger.error(
+        { event: "authority", code: known.code, error: known.message, stale: this.#current !== undefined },
+        "authorities cannot be read",
+      );
+      if (this.#current === undefined) throw known;
+      this.#readAt = clock() - rereadSeconds + retrySeconds;
+      return this.#current;
+    }
+  }
+
+  async #read(): Promise<Authorities> {
+    const { store, trustDomain, refreshHintSeconds, crypto, clock, logger } = this.#options;
+    const text = await store.read();
+    if (text === this.#text && this.#current !== undefined) return this.#current;
+    const document = parseAuthorityDocument(text);
+    const { sequence } = document;
+    const known = this.#current?.bundle.sequence ?? 0;
+    if (sequence < known)
+      throw new SignetError(
+        "authority-invalid",
+        `the document's sequence ${sequence} is below ${known}, which was already served`,
+      );
+    const roots = rootsOf(document);
+    const issuer = await loadActiveAuthority(document, trustDomain, crypto)
+      .then((authority) => createLeafIssuer(authority, crypto, clock))
+      .catch((error: unknown) => asSignetError(error, "authority-invalid"));
+    if (issuer instanceof SignetError && issuer.code !== "cannot-sign") throw issuer;
+    this.#text = text;
+    const id = issuer instanceof SignetError ? null : issuer.authority.id;
+    logger.info({ event: "authority", sequence, active: id, roots: roots.length }, "authorities loaded");
+    return { bundle: { trustDomain: trustDomain.name, sequence, refreshHintSeconds, roots }, issuer };
+  }
+}

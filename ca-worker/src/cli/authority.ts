@@ -1,0 +1,93 @@
+import { parseCertificate } from "@signet/shared/certificate";
+import { SignetError } from "@signet/shared/errors";
+import { decodeSinglePem } from "@signet/shared/pem";
+import { TrustDomain } from "@signet/shared/spiffe-id";
+import { Command } from "commander";
+import { parseAuthorityDocument } from "../authority/document.ts";
+import { createLogger } from "../entry/node/log.ts";
+import { authorityPath, nodePlatform } from "../entry/node/platform.ts";
+import { readConfig } from "./config-file.ts";
+
+interface InitOptions {
+  readonly config?: string;
+  readonly rootKey?: string;
+  readonly discardRootKey?: true;
+}
+
+export function authorityCommand(): Command {
+  return new Command("authority")
+    .description("make and look at the authorities that sign")
+    .addCommand(initCommand())
+    .addCommand(statusCommand());
+}
+
+function initCommand(): Command {
+  return new Command("init")
+    .description("make a root and its first issuing authority")
+    .option("--config <file>", "the CA's configuration; without it, the document in SIGNET_CONFIG")
+    .option("--root-key <file>", "where to put the root's key (new file, mode 0600); beside a file: store by default")
+    .option("--discard-root-key", "forget the root's key: no further issuing authority can be made under this root")
+    .addHelpText(
+      "after",
+      `
+The root's key is never part of the authority document: instances that sign leaves do not need it. Keep it off line.
+
+With "store": "file:PATH" the document is written to that new file. With "store": "env:NAME" it is printed, to be piped
+into the secret of that name:
+  signet-ca authority init --config ca.jsonc --root-key root-key.pem | wrangler secret put SIGNET_AUTHORITY`,
+    )
+    .action(async (options: InitOptions) => {
+      const { config, folder } = await readConfig(options.config);
+      const trustDomain = TrustDomain.parse(config.trustDomain);
+      const { store } = config.authority;
+      // Loaded here only: @peculiar/x509 takes longer than the whole start of `serve`.
+      const { formatDocument, initAuthority, rootKeyPath } = await import("../authority/make/init.ts");
+      const path = store.startsWith("file:") ? authorityPath(folder, store) : undefined;
+      const keyPath = options.rootKey ?? (path === undefined ? undefined : rootKeyPath(path));
+      if (keyPath === undefined && options.discardRootKey !== true) {
+        throw new SignetError(
+          "config-invalid",
+          "say where to keep the root's key: --root-key FILE, or --discard-root-key",
+        );
+      }
+      const keepKey = options.discardRootKey === true ? undefined : keyPath;
+      const document = await initAuthority(trustDomain, path, keepKey);
+      if (path === undefined) process.stdout.write(formatDocument(document));
+      const say = (line: string) => process.stderr.write(`${line}\n`);
+      say(`Made root and issuing authority ${document.authorities[0]?.id} for ${trustDomain.id}`);
+      say(
+        path === undefined
+          ? "The authority document went to standard output; it holds a key: keep it secret"
+          : `Authority document: ${path}`,
+      );
+      say(keepKey === undefined ? "The root's key was discarded" : `Root key: ${keepKey} (keep it off line)`);
+    });
+}
+
+function statusCommand(): Command {
+  return new Command("status")
+    .description("list the authorities, their states and when they end")
+    .option("--config <file>", "the CA's configuration; without it, the document in SIGNET_CONFIG")
+    .action(async (options: { readonly config?: string }) => {
+      const { config, folder } = await readConfig(options.config);
+      const store = nodePlatform(folder, createLogger("silent")).store(config.authority.store);
+      const document = parseAuthorityDocument((await store?.read()) ?? "");
+      const rows = document.authorities.map(({ id, state, key, chain }) => {
+        const [issuing, root] = [chain[0], chain.at(-1)].map((pem) =>
+          parseCertificate(decodeSinglePem(pem ?? "", ["CERTIFICATE"])),
+        );
+        const day = (seconds = 0) => new Date(seconds * 1000).toISOString().slice(0, 10);
+        return [id, state, key.kind, day(issuing?.notAfter), day(root?.notAfter)];
+      });
+      const table = [["ID", "STATE", "KEY", "NOT AFTER", "ROOT NOT AFTER"], ...rows];
+      const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
+      process.stdout.write(`sequence ${document.sequence}\n`);
+      for (const row of table)
+        process.stdout.write(
+          `${row
+            .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+            .join("  ")
+            .trimEnd()}\n`,
+        );
+    });
+}

@@ -1,0 +1,41 @@
+import { createHash, createPrivateKey, createPublicKey, randomFillSync, sign, verify } from "node:crypto";
+import type { Crypto } from "../../crypto.ts";
+import { signingHash } from "../../crypto.ts";
+
+// Random bytes are taken from the system in larger pieces: a call costs more than the bytes.
+const pool = Buffer.alloc(4_096);
+let used = pool.length;
+
+/**
+ * {@link Crypto} over node:crypto's synchronous calls: for operations of tens of microseconds the way to a thread and back
+ * costs more than the work itself.
+ */
+export const nodeCrypto: Crypto = {
+  random(length) {
+    if (used + length > pool.length) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    const bytes = Uint8Array.prototype.slice.call(pool, used, used + length);
+    used += length;
+    return bytes;
+  },
+
+  sha256: (data) => createHash("sha256").update(data).digest(),
+
+  verify(key, hash, signature, data) {
+    const publicKey = createPublicKey({
+      key: Buffer.from(key.spki.buffer, key.spki.byteOffset, key.spki.byteLength),
+      format: "der",
+      type: "spki",
+    });
+    return verify(key.kind === "ed25519" ? null : hash, data, publicKey, signature);
+  },
+
+  importSigner(kind, pkcs8) {
+    const key = createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" });
+    const curve = key.asymmetricKeyDetails?.namedCurve;
+    if (curve !== (kind === "p256" ? "prime256v1" : "secp384r1")) throw new TypeError("the key is of another curve");
+    return { kind, sign: (data) => sign(signingHash[kind], data, key) };
+  },
+};

@@ -1,0 +1,42 @@
+import { nodeTokenHeader } from "@signet/shared/ca-api";
+import { asSignetError } from "@signet/shared/errors";
+import { Hono } from "hono";
+import type { AppEnv } from "../app.ts";
+import { requireTokens, type Tokens } from "../authenticate/caller.ts";
+import { type IssueDeps, identify, issue } from "../issue.ts";
+import { readCertificateRequest, refuseLargeBody, requireJson } from "../request/body.ts";
+import type { Caller } from "../types.ts";
+
+/** `POST /v1/certificates`. */
+export function certificates(deps: IssueDeps): Hono<AppEnv> {
+  return new Hono<AppEnv>().post("/", async (context) => {
+    const { req: request } = context;
+    const requestId = context.get("requestId");
+    let caller: Caller | undefined;
+    try {
+      refuseLargeBody(request);
+      const tokens: Tokens = {
+        workload: bearerToken(request.header("authorization")),
+        node: request.header(nodeTokenHeader)?.trim() || undefined,
+      };
+      requireTokens(tokens, deps.agents !== "off");
+      requireJson(request);
+      caller = await identify(tokens, deps);
+      const certificate = await issue(requestId, caller, await readCertificateRequest(request), deps);
+      return context.body(JSON.stringify(certificate), 201, {
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        "x-request-id": requestId,
+      });
+    } catch (error) {
+      const known = asSignetError(error, "internal");
+      deps.audit.refused(requestId, known, caller);
+      throw known;
+    }
+  });
+}
+
+/** RFC 6750 §2.1; the scheme's name is compared without case (RFC 9110 §11.1). */
+function bearerToken(header: string | undefined): string | undefined {
+  return /^Bearer +([^\s]+)$/i.exec(header?.trim() ?? "")?.[1];
+}

@@ -1,0 +1,50 @@
+import { pemContentType } from "@signet/shared/ca-api";
+import { Hono } from "hono";
+import { accepts } from "hono/accepts";
+import type { AppEnv } from "../app.ts";
+import type { AuthoritySource } from "../authority/source.ts";
+import { spiffeBundle } from "../respond/spiffe-bundle.ts";
+
+/** `GET /v1/trust-bundle`, as JSON or PEM. */
+export function trustBundle(authorities: AuthoritySource): Hono<AppEnv> {
+  return new Hono<AppEnv>().get("/", async (context) => {
+    const { bundle } = await authorities.current();
+    const type = accepts(context, {
+      header: "Accept",
+      supports: ["application/json", pemContentType],
+      default: "application/json",
+    });
+    const pem = type === pemContentType;
+    const etag = `"${bundle.sequence}-${pem ? "pem" : "json"}"`;
+    const headers = {
+      etag,
+      vary: "accept",
+      "cache-control": `public, max-age=${cacheSeconds(bundle.refreshHintSeconds)}`,
+    };
+    if (matches(context.req.header("if-none-match"), etag)) return context.body(null, 304, headers);
+    const body = pem ? bundle.roots.join("") : JSON.stringify(bundle);
+    return context.body(body, 200, { ...headers, "content-type": type });
+  });
+}
+
+/** `GET /.well-known/spiffe-bundle`: the bundle for other trust domains (SPIFFE Federation, profile https_web). */
+export function spiffeBundleEndpoint(authorities: AuthoritySource): Hono<AppEnv> {
+  return new Hono<AppEnv>().get("/", async (context) => {
+    const { bundle } = await authorities.current();
+    const etag = `"${bundle.sequence}-spiffe"`;
+    const headers = { etag, "cache-control": `public, max-age=${cacheSeconds(bundle.refreshHintSeconds)}` };
+    if (matches(context.req.header("if-none-match"), etag)) return context.body(null, 304, headers);
+    return context.body(JSON.stringify(spiffeBundle(bundle)), 200, { ...headers, "content-type": "application/json" });
+  });
+}
+
+// A cache in between must not eat up the time that a new root has to be seen in.
+function cacheSeconds(refreshHintSeconds: number): number {
+  return Math.max(1, Math.floor(refreshHintSeconds / 5));
+}
+
+/** RFC 9110 §13.1.2: weak comparison, a list, or any. */
+function matches(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
+  return ifNoneMatch.split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag);
+}

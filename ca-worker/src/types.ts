@@ -1,0 +1,50 @@
+import { KeyUsageBit } from "@signet/shared/oids";
+import type { PublicKeyKind } from "@signet/shared/public-key";
+import type { ServiceAccountClaims } from "@signet/shared/service-account";
+import type { SpiffeId, TrustDomain } from "@signet/shared/spiffe-id";
+
+/** Step 1 gives the caller: a workload whose tokens hold, and the agent that asks for it. */
+export interface Caller {
+  readonly trustDomain: TrustDomain;
+  readonly workload: ServiceAccountClaims;
+  /** Undefined only where node binding is off. */
+  readonly agent: ServiceAccountClaims | undefined;
+}
+
+/** Step 2 gives what of a CSR counts: a key whose possession is proven, and the URIs that it asks for. */
+export interface ParsedCsr {
+  readonly publicKey: ParsedPublicKey;
+  readonly uris: readonly string[];
+}
+
+export interface ParsedPublicKey {
+  readonly kind: PublicKeyKind;
+  /** SubjectPublicKeyInfo, encoded anew from the key's typed parts. */
+  readonly spki: Uint8Array<ArrayBuffer>;
+  /** Contents of the BIT STRING in it: what a key identifier is a hash of. */
+  readonly keyBits: Uint8Array;
+}
+
+/** Step 3 gives the grant: all that a leaf may say. */
+export interface Grant {
+  readonly spiffeId: SpiffeId;
+  readonly publicKey: ParsedPublicKey;
+  readonly ttlSeconds: number;
+}
+
+/** Step 4 gives the certificate. Times are seconds since the epoch. */
+export interface Issued {
+  readonly der: Uint8Array;
+  /** Lower-case hex. */
+  readonly serialNumber: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/**
+ * Bits of KeyUsage in a leaf: keyEncipherment only for RSA, the one kind that can do it. Envoy and BoringSSL hold peers
+ * to their key usage (Envoy 1.38 release notes).
+ */
+export function leafKeyUsage(kind: PublicKeyKind): readonly number[] {
+  return kind === "rsa" ? [KeyUsageBit.digitalSignature, KeyUsageBit.keyEncipherment] : [KeyUsageBit.digitalSignature];
+}
