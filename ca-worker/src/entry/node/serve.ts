@@ -4,6 +4,7 @@ import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
+import { maxTokenCharacters } from "@signet/shared/ca-api";
 import type { Logger } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { configError } from "@signet/shared/faults";
@@ -37,6 +38,8 @@ export interface Running {
 
 // A slow client must not hold a connection for long: bodies are a few KiB.
 const requestTimeoutMs = 10_000;
+// Two tokens of the longest that are looked at, and room for the rest.
+const maxHeaderSize = 2 * maxTokenCharacters + 8_192;
 
 /** Runs the CA on Node. */
 export async function serve(options: ServeOptions): Promise<Running> {
@@ -55,8 +58,11 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const server =
     tls === undefined
-      ? createHttpServer({ requestTimeout: requestTimeoutMs }, listener)
-      : createHttpsServer({ requestTimeout: requestTimeoutMs, minVersion: "TLSv1.2", ...readTls(tls) }, listener);
+      ? createHttpServer({ requestTimeout: requestTimeoutMs, maxHeaderSize }, listener)
+      : createHttpsServer(
+          { requestTimeout: requestTimeoutMs, maxHeaderSize, minVersion: "TLSv1.2", ...readTls(tls) },
+          listener,
+        );
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => reject(new SignetError("config-invalid", `--listen: ${cause.message}`, { cause })));
     server.listen(port, host, resolve);
