@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   clientBootstrap,
@@ -70,6 +71,7 @@ export class Mesh {
 
   /** Lays everything out; {@link start} starts the Envoys. */
   static async create(options: MeshOptions): Promise<Mesh> {
+    await mkdir(options.folder, { recursive: true });
     const backend = await startHttpBackend();
     const inboundPorts = { foo: await freePort(), bar: await freePort() };
     const clients = namespaces.map((namespace) => spiffeIdOf(namespace, "sleep"));
