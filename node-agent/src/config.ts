@@ -1,0 +1,165 @@
+import { readFileSync } from "node:fs";
+import { isAbsolute, resolve } from "node:path";
+import { parseDuration } from "@signet/shared/duration";
+import { asSignetError, SignetError } from "@signet/shared/errors";
+import { configError } from "@signet/shared/faults";
+import { decodePem } from "@signet/shared/pem";
+import { TrustDomain } from "@signet/shared/spiffe-id";
+import { isLoopbackHost } from "@signet/shared/url";
+import { type LogLevel, logLevels } from "./log-levels.ts";
+import type { ResourceNames } from "./sds/names.ts";
+import { type SettingKey, settings } from "./settings.ts";
+
+/** What the agent runs with: validated, nothing left to check. */
+export interface Config {
+  readonly caUrl: URL;
+  /** PEM. */
+  readonly caCert: string | undefined;
+  readonly trustDomain: TrustDomain;
+  /** Absolute. */
+  readonly socket: string;
+  readonly socketMode: number;
+  /** File. */
+  readonly nodeToken: string | undefined;
+  readonly admin: { readonly host: string; readonly port: number } | "off";
+  readonly logLevel: LogLevel;
+  readonly names: ResourceNames;
+  readonly ttlSeconds: number | undefined;
+}
+
+/** A value with where it came from, such as `--ca-url` or `SIGNET_CA_URL`. */
+export interface Setting {
+  readonly value: string;
+  readonly source: string;
+}
+
+export type Settings = Partial<Record<SettingKey, Setting>>;
+
+/**
+ * Turns settings into a configuration.
+ * @param faults what went wrong on the way here; told together with what is found here
+ * @throws SignetError `config-invalid` with every fault, each naming its key and what would be right
+ */
+export function parseConfig(given: Settings, faults: readonly string[] = []): Config {
+  const found = [...faults];
+  const take = <T>(key: SettingKey, read: (value: string) => T): T | undefined => {
+    const { value, source } = given[key] ?? { value: settings[key].fallback, source: key };
+    if (value === undefined) {
+      if (settings[key].required === true)
+        found.push(`${key}: missing; give ${settings[key].flag} ${settings[key].hint}`);
+      return undefined;
+    }
+    try {
+      return read(value);
+    } catch (error) {
+      found.push(`${key} (${source}): ${asSignetError(error, "config-invalid").message}`);
+      return undefined;
+    }
+  };
+  const config = {
+    caUrl: take("caUrl", readCaUrl),
+    caCert: take("caCert", readCaCert),
+    trustDomain: take("trustDomain", readTrustDomain),
+    socket: take("socket", (path) => resolve(nonEmpty(path))),
+    socketMode: take("socketMode", readMode),
+    nodeToken: take("nodeToken", (path) => resolve(nonEmpty(path))),
+    admin: take("admin", readAddress),
+    logLevel: take("logLevel", readLogLevel),
+    svid: take("svidName", nonEmpty),
+    bundle: take("bundleName", nonEmpty),
+    allBundles: take("allBundlesName", nonEmpty),
+    ttlSeconds: take("ttl", readTtl),
+  };
+  if (given.csiSocket !== undefined) {
+    found.push(`csiSocket (${given.csiSocket.source}): this version is no CSI driver yet; leave it out`);
+  }
+  const { admin, allBundles, bundle, caUrl, logLevel, socket, socketMode, svid, trustDomain } = config;
+  if (svid !== undefined && (svid === bundle || svid === allBundles)) {
+    found.push(`svidName: "${svid}" is also the name of a bundle; the names must differ`);
+  }
+  if (
+    found.length > 0 ||
+    caUrl === undefined ||
+    trustDomain === undefined ||
+    socket === undefined ||
+    socketMode === undefined ||
+    admin === undefined ||
+    logLevel === undefined ||
+    svid === undefined ||
+    bundle === undefined ||
+    allBundles === undefined
+  ) {
+    throw configError("signet-agent", found);
+  }
+  const { caCert, nodeToken, ttlSeconds } = config;
+  const names = { svid, bundle, allBundles };
+  return { caUrl, caCert, trustDomain, socket, socketMode, nodeToken, admin, logLevel, names, ttlSeconds };
+}
+
+function readCaUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined) throw fault(`"${text}" is no URL; write it as https://ca.example.com`);
+  if (url.username !== "" || url.password !== "") throw fault("a URL with a user or password in it is not taken");
+  if (url.search !== "" || url.hash !== "") throw fault("a URL with ? or # is not taken");
+  if (url.protocol === "https:" || (url.protocol === "http:" && isLoopbackHost(url.hostname))) return url;
+  throw fault(
+    `${url.protocol}//${url.host} is not safe to send tokens to; use https (http only to 127.0.0.1, [::1] or localhost)`,
+  );
+}
+
+function readCaCert(path: string): string {
+  const text = readText(nonEmpty(path));
+  if (decodePem(text).some(({ label }) => label !== "CERTIFICATE")) throw fault(`${path} holds more than certificates`);
+  return text;
+}
+
+function readTrustDomain(text: string): TrustDomain {
+  if (text.startsWith("spiffe://")) throw fault(`write it without spiffe://, as ${text.slice(9)}`);
+  return TrustDomain.parse(text);
+}
+
+function readMode(text: string): number {
+  const mode = /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : undefined;
+  if (mode === undefined) throw fault(`"${text}" is no mode; write it in octal, as 0666`);
+  if ((mode & 0o600) !== 0o600) throw fault(`"${text}" keeps the agent itself out; the owner needs at least 0600`);
+  return mode;
+}
+
+function readAddress(text: string): Config["admin"] {
+  if (text === "off") return "off";
+  const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match?.[1] === undefined || port > 65_535)
+    throw fault(`"${text}" is no address; write it as 127.0.0.1:15021, or "off"`);
+  return { host: match[1].replace(/^\[|\]$/g, ""), port };
+}
+
+function readLogLevel(text: string): LogLevel {
+  const level = logLevels.find((known) => known === text);
+  if (level === undefined) throw fault(`"${text}" is none of ${logLevels.join(", ")}`);
+  return level;
+}
+
+function readTtl(text: string): number {
+  const seconds = parseDuration(text);
+  if (seconds === 0) throw fault("a certificate must live longer than 0s");
+  return seconds;
+}
+
+function nonEmpty(text: string): string {
+  if (text.trim() === "") throw fault("it is empty; leave it out or give a value");
+  return text;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    throw fault(`${isAbsolute(path) ? path : resolve(path)} cannot be read (${reason})`);
+  }
+}
+
+function fault(message: string): SignetError {
+  return new SignetError("config-invalid", message);
+}

@@ -1,0 +1,15 @@
+import type { Clock, Logger } from "@signet/shared/deps";
+import type { Metrics } from "./metrics.ts";
+
+export type Cancel = () => void;
+
+/** The outside world as the agent's core sees it; the clock is wall-clock time in seconds. */
+export interface Deps {
+  readonly now: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Runs `run` once after `milliseconds`, which never exceeds what a timer can hold. */
+  readonly setTimer: (run: () => void, milliseconds: number) => Cancel;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}

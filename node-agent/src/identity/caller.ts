@@ -1,0 +1,58 @@
+import { createHash } from "node:crypto";
+import type { Clock } from "@signet/shared/deps";
+import { SignetError } from "@signet/shared/errors";
+import {
+  decodeTokenUnverified,
+  readServiceAccountClaims,
+  type ServiceAccountClaims,
+} from "@signet/shared/service-account";
+import { SpiffeId, type TrustDomain } from "@signet/shared/spiffe-id";
+
+/**
+ * Who a token says is asking. NOTHING here is proven: only the CA checks signatures, so a caller is given nothing of a
+ * workload before the CA has accepted these very bytes (see `svid/workloads.ts`).
+ */
+export interface Caller {
+  readonly token: string;
+  /** SHA-256 of the token, base64: the only thing by which state is found. */
+  readonly tokenHash: string;
+  readonly claims: ServiceAccountClaims;
+  /** The identity that the claims amount to. */
+  readonly spiffeId: SpiffeId;
+}
+
+export interface CallerChecks {
+  readonly now: Clock;
+  readonly trustDomain: TrustDomain;
+  /** The node of the agent's own token, where it names one. */
+  readonly nodeUid: () => string | undefined;
+}
+
+/**
+ * Reads a token as far as that goes without keys, to refuse early what the CA would refuse anyway.
+ * @throws SignetError `malformed-token`, `token-expired`, `wrong-node`
+ */
+export function readCaller(token: string, { now, trustDomain, nodeUid }: CallerChecks): Caller {
+  const claims = readServiceAccountClaims(decodeTokenUnverified(token));
+  if (claims.expiresAt <= now()) {
+    throw new SignetError("token-expired", "token expired; come back with a fresh one");
+  }
+  const own = nodeUid();
+  if (own !== undefined && claims.nodeUid !== undefined && claims.nodeUid !== own) {
+    throw new SignetError("wrong-node", "the token belongs to a pod of another node");
+  }
+  return {
+    token,
+    tokenHash: createHash("sha256").update(token).digest("base64"),
+    claims,
+    spiffeId: serviceAccountId(trustDomain, claims),
+  };
+}
+
+function serviceAccountId(trustDomain: TrustDomain, claims: ServiceAccountClaims): SpiffeId {
+  try {
+    return SpiffeId.ofServiceAccount(trustDomain, claims.namespace, claims.serviceAccount);
+  } catch (cause) {
+    throw new SignetError("malformed-token", "token: its account makes no SPIFFE ID", { cause });
+  }
+}

@@ -1,0 +1,52 @@
+import { asSignetError, type SignetErrorCode } from "@signet/shared/errors";
+import { startAgent } from "./agent.ts";
+import { type Invocation, readCommandLine } from "./cli.ts";
+import { parseConfig } from "./config.ts";
+import { createLog } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import { gatherSettings } from "./sources.ts";
+
+/** What the process ends with, after sysexits.h where that has a fitting one; `cli.ts` tells them in the help. */
+const exitCodes: Partial<Record<SignetErrorCode, number>> = {
+  "config-invalid": 2,
+  "socket-unavailable": 73,
+  "socket-in-use": 73,
+  "admin-unavailable": 69,
+};
+
+const outcome = await readCommandLine(process.argv.slice(2));
+process.exitCode = "run" in outcome ? await run(outcome.run) : outcome.exitCode;
+
+async function run({ configFile, flags, faults }: Invocation): Promise<number> {
+  try {
+    const gathered = gatherSettings({ flags, env: process.env, file: configFile });
+    const config = parseConfig(gathered.given, [...faults, ...gathered.faults]);
+    const signal = firstSignal();
+    const log = createLog(config.logLevel);
+    const agent = await startAgent(config, {
+      now: () => Date.now() / 1_000,
+      random: Math.random,
+      setTimer: (callback, milliseconds) => {
+        const timer = setTimeout(callback, milliseconds);
+        return () => clearTimeout(timer);
+      },
+      log,
+      metrics: new Metrics(),
+    });
+    log.info({ signal: await signal }, "stopping");
+    await agent.stop();
+    return 0;
+  } catch (caught) {
+    const error = asSignetError(caught, "internal");
+    const code = exitCodes[error.code] ?? 1;
+    process.stderr.write(`signet-agent: ${code === 1 ? (error.stack ?? error.message) : error.message}\n`);
+    return code;
+  }
+}
+
+// A second signal finds no listener and ends the process at once.
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, resolve);
+  });
+}

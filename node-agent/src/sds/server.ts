@@ -1,0 +1,128 @@
+import type { Socket } from "node:net";
+import { Server, ServerCredentials, type ServerDuplexStream, status as Status } from "@grpc/grpc-js";
+import { asSignetError, type SignetError } from "@signet/shared/errors";
+import type { Deps } from "../deps.ts";
+import type { Caller } from "../identity/caller.ts";
+import { type HeaderSource, readToken } from "../identity/token.ts";
+import { classifier, type ResourceNames } from "./names.ts";
+import { secretDiscoveryService } from "./service.ts";
+import { drained, type StreamEnd, streamEnd } from "./status.ts";
+import { SdsStream, type SdsStreamOptions, type SecretHold } from "./stream.ts";
+
+type Call = ServerDuplexStream<Buffer, Buffer>;
+
+const options = {
+  "grpc.enable_channelz": 0,
+  // One Envoy opens a stream for each secret; google_grpc puts those of a whole process on one connection.
+  "grpc.max_concurrent_streams": 4_096,
+  // Envoy's first request lists its extensions, some tens of KiB.
+  "grpc.max_receive_message_length": 256 * 1024,
+  // Finds peers that are gone without a word.
+  "grpc.keepalive_time_ms": 60_000,
+  "grpc.keepalive_timeout_ms": 20_000,
+} as const;
+
+export interface SdsServerOptions {
+  readonly names: ResourceNames;
+  /** Reads who a token says is asking. May throw SignetError. */
+  readonly readCaller: (token: string) => Caller;
+  /** Opens a stream's hold on the caller's key and chain. May throw SignetError. */
+  readonly openSvid: (caller: Caller, onChange: () => void, onEnd: (error: SignetError) => void) => SecretHold;
+  readonly openBundle: (onChange: () => void) => SecretHold;
+  readonly deps: Pick<Deps, "log" | "metrics">;
+}
+
+/** SDS over connections that are handed in one by one, so that each can come from a socket of its own meaning. */
+export class SdsServer {
+  readonly #options: SdsServerOptions;
+  readonly #server = new Server(options);
+  readonly #injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+  readonly #open = new Map<Call, (end: StreamEnd) => void>();
+
+  constructor(serverOptions: SdsServerOptions) {
+    this.#options = serverOptions;
+    this.#server.addService(secretDiscoveryService, {
+      StreamSecrets: (call: Call) => this.#serve(call),
+      DeltaSecrets: (call: Call) => call.emit("error", unimplemented),
+      FetchSecrets: (_call: unknown, answer: (end: StreamEnd) => void) => answer(unimplemented),
+    });
+  }
+
+  connect(socket: Socket): void {
+    this.#injector.injectConnection(socket);
+  }
+
+  /** Ends every stream, then every connection; those that do not leave within `graceMilliseconds` are cut. */
+  async stop(graceMilliseconds: number): Promise<void> {
+    for (const end of [...this.#open.values()]) end(drained);
+    const cut = setTimeout(() => this.#server.forceShutdown(), graceMilliseconds);
+    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    clearTimeout(cut);
+  }
+
+  #serve(call: Call): void {
+    const { deps } = this.#options;
+    let stream: SdsStream | undefined;
+    const leave = () => {
+      stream?.close();
+      if (this.#open.delete(call)) deps.metrics.streams--;
+    };
+    const end = (how: StreamEnd) => {
+      if (!this.#open.has(call)) return;
+      leave();
+      call.emit("error", how);
+    };
+    const fail = (caught: unknown) => {
+      const error = asSignetError(caught, "internal");
+      if (error.code === "internal") deps.log.error({ reason: error.stack ?? error.message }, "stream failed");
+      else deps.log.debug({ code: error.code, reason: error.message }, "stream refused");
+      if (this.#open.has(call)) deps.metrics.refused(error.code);
+      end(streamEnd(error));
+    };
+
+    this.#open.set(call, end);
+    deps.metrics.streams++;
+    call.on("cancelled", leave);
+    call.on("error", leave);
+    call.on("close", leave);
+    call.on("end", () => {
+      leave();
+      call.end();
+    });
+    try {
+      stream = new SdsStream(this.#streamOptions(call, fail));
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    const reader = stream;
+    call.on("data", (message: Buffer) => {
+      try {
+        reader.receive(message);
+      } catch (error) {
+        fail(error);
+      }
+    });
+  }
+
+  #streamOptions(call: Call, fail: (error: SignetError) => void): SdsStreamOptions {
+    const { deps, names, openBundle, openSvid, readCaller } = this.#options;
+    const caller = readCaller(readToken(call.metadata as HeaderSource));
+    const { claims, spiffeId } = caller;
+    return {
+      classify: classifier(names, spiffeId),
+      everything: [names.svid, names.bundle],
+      open: (kind, onChange) => (kind === "svid" ? openSvid(caller, onChange, fail) : openBundle(onChange)),
+      send: (message, done) => {
+        call.write(Buffer.from(message.buffer, message.byteOffset, message.byteLength), done);
+      },
+      deps,
+      who: { claimedId: spiffeId.toString(), claimedPod: `${claims.namespace}/${claims.podName}` },
+    };
+  }
+}
+
+const unimplemented: StreamEnd = {
+  code: Status.UNIMPLEMENTED,
+  details: "use StreamSecrets (api_type: GRPC in Envoy's api_config_source)",
+};

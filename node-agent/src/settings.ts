@@ -1,0 +1,57 @@
+/** One setting of the agent, by its key in the configuration file. Flag and variable follow from the key. */
+export interface SettingText {
+  readonly flag: string;
+  readonly env: string;
+  /** What a value looks like. */
+  readonly hint: string;
+  readonly help: string;
+  readonly fallback?: string;
+  readonly required?: true;
+}
+
+type Text = Omit<SettingText, "flag" | "env">;
+
+const texts = {
+  caUrl: {
+    hint: "<url>",
+    help: "the CA, https://...; plain http only to a loopback address (required)",
+    required: true,
+  },
+  caCert: { hint: "<file>", help: "PEM of the CA certificates that may vouch for the CA's https server" },
+  trustDomain: {
+    hint: "<name>",
+    help: "trust domain of the workloads, such as cluster.local (required)",
+    required: true,
+  },
+  socket: {
+    hint: "<path>",
+    help: "Unix socket for Envoys; its directory must exist",
+    fallback: "/var/run/sds/uds_path",
+  },
+  socketMode: { hint: "<octal>", help: "mode of the socket", fallback: "0666" },
+  nodeToken: { hint: "<file>", help: "the agent's own service-account token; read again when it changes" },
+  admin: {
+    hint: "<host:port>",
+    help: 'address of /healthz, /readyz, /metrics and /v1/workloads, or "off"',
+    fallback: "127.0.0.1:15021",
+  },
+  logLevel: { hint: "<level>", help: "debug, info, warn or error", fallback: "info" },
+  svidName: { hint: "<name>", help: "resource name of the workload's key and certificate", fallback: "default" },
+  bundleName: { hint: "<name>", help: "resource name of the trust bundle", fallback: "ROOTCA" },
+  allBundlesName: { hint: "<name>", help: "resource name of all trust bundles", fallback: "ALL" },
+  ttl: { hint: "<duration>", help: "wished life of certificates, such as 1h or 30m; the CA may shorten it" },
+  csiSocket: { hint: "<path>", help: "not available yet" },
+} as const satisfies Record<string, Text>;
+
+export type SettingKey = keyof typeof texts;
+
+const words = (key: string, between: string) => key.replace(/[A-Z]/g, (letter) => between + letter.toLowerCase());
+
+export const settingKeys = Object.keys(texts) as SettingKey[];
+
+export const settings = Object.fromEntries(
+  settingKeys.map((key) => [
+    key,
+    { ...texts[key], flag: `--${words(key, "-")}`, env: `SIGNET_${words(key, "_").toUpperCase()}` },
+  ]),
+) as Record<SettingKey, SettingText>;

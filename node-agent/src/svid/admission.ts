@@ -1,0 +1,69 @@
+import type { SignetError } from "@signet/shared/errors";
+import type { Agenda } from "../agenda.ts";
+import type { Deps } from "../deps.ts";
+import type { Caller } from "../identity/caller.ts";
+import { Attempts } from "./attempts.ts";
+import type { Issue, Issued } from "./issue.ts";
+import type { Subscription } from "./subscription.ts";
+
+export interface AdmissionOptions {
+  readonly issue: Issue;
+  readonly agenda: Agenda;
+  readonly deps: Deps;
+  /** The CA has accepted the token. */
+  readonly onAccepted: (issued: Issued) => void;
+  readonly onRefused: (error: SignetError) => void;
+  /** Nobody waits for the answer any more. */
+  readonly onAbandoned: () => void;
+}
+
+/**
+ * A token that the CA has not judged yet, and the streams that wait for its word. It knows nothing of any workload: who
+ * forges a token with another pod's name in it waits here, alone, and is refused here.
+ */
+export class Admission {
+  readonly caller: Caller;
+  readonly subscriptions = new Set<Subscription>();
+  /** Set once the CA has said no. */
+  refusal: SignetError | undefined;
+  readonly #attempts: Attempts;
+
+  constructor(caller: Caller, options: AdmissionOptions) {
+    const { agenda, deps, issue, onAbandoned, onAccepted, onRefused } = options;
+    const { claims, spiffeId } = caller;
+    const names = { claimedId: spiffeId.toString(), claimedPod: `${claims.namespace}/${claims.podName}` };
+    this.caller = caller;
+    this.#attempts = new Attempts(
+      {
+        attempt: () => {
+          if (this.subscriptions.size > 0) return issue({ token: caller.token, spiffeId, urgent: false });
+          onAbandoned();
+          return undefined;
+        },
+        onIssued: onAccepted,
+        onRefused: (error) => {
+          this.refusal = error;
+          deps.log.warn({ ...names, code: error.code, reason: error.message }, "token refused");
+          onRefused(error);
+          return undefined;
+        },
+        onFailed: (error, waitSeconds) =>
+          deps.log.warn(
+            { ...names, code: error.code, reason: error.message, waitSeconds },
+            "no certificate yet; will try again",
+          ),
+      },
+      agenda,
+      deps,
+    );
+  }
+
+  join(subscription: Subscription): void {
+    this.subscriptions.add(subscription);
+    this.#attempts.start();
+  }
+
+  stop(): void {
+    this.#attempts.stop();
+  }
+}

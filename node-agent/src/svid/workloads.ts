@@ -1,0 +1,152 @@
+import { SignetError } from "@signet/shared/errors";
+import type { Agenda } from "../agenda.ts";
+import type { Cancel, Deps } from "../deps.ts";
+import type { Caller } from "../identity/caller.ts";
+import { Admission } from "./admission.ts";
+import type { Issue, Issued } from "./issue.ts";
+import { type Subscriber, Subscription } from "./subscription.ts";
+import { Workload } from "./workload.ts";
+
+export interface WorkloadsOptions {
+  readonly issue: Issue;
+  readonly agenda: Agenda;
+  readonly deps: Deps;
+  readonly limits?: Partial<WorkloadLimits>;
+}
+
+export interface WorkloadLimits {
+  /** Tokens that may wait for the CA at once; any pod can make up new ones. */
+  readonly maxAdmissions: number;
+  /** How long a refusal is repeated without asking the CA again, so that a reconnecting Envoy does not hammer it. */
+  readonly refusalSeconds: number;
+  /** How long a workload outlives its last stream, so that an Envoy restart needs no CA. */
+  readonly idleSeconds: number;
+}
+
+const defaults: WorkloadLimits = { maxAdmissions: 4_096, refusalSeconds: 5, idleSeconds: 600 };
+
+/**
+ * Every workload of the node. THE RULE OF THIS FILE: a stream reaches a workload only by the hash of a token that the CA
+ * itself has accepted, byte for byte. Claims of a token count only after that; before it they are anybody's words.
+ */
+export class Workloads {
+  readonly #options: WorkloadsOptions;
+  readonly #limits: WorkloadLimits;
+  /** By token hash. */
+  readonly #admissions = new Map<string, Admission>();
+  readonly #accepted = new Map<string, Workload>();
+  /** By pod uid and SPIFFE ID. */
+  readonly #workloads = new Map<string, Workload>();
+  readonly #evictions = new Map<Workload, Cancel>();
+
+  constructor(options: WorkloadsOptions) {
+    this.#options = options;
+    this.#limits = { ...defaults, ...options.limits };
+  }
+
+  get all(): Iterable<Workload> {
+    return this.#workloads.values();
+  }
+
+  get waitingTokens(): number {
+    return this.#admissions.size;
+  }
+
+  /**
+   * Gives a stream a hold on what its token is worth.
+   * @throws SignetError the CA's refusal of this token, if it was a moment ago; `ca-busy` with too many tokens waiting
+   */
+  subscribe(caller: Caller, subscriber: Subscriber): Subscription {
+    const workload = this.#accepted.get(caller.tokenHash);
+    if (workload !== undefined) {
+      const subscription = new Subscription(subscriber, (closed) => this.#leave(closed));
+      this.#attach(subscription, workload);
+      return subscription;
+    }
+    const admission = this.#admissions.get(caller.tokenHash) ?? this.#admit(caller);
+    if (admission.refusal !== undefined) throw admission.refusal;
+    const subscription = new Subscription(subscriber, (closed) => {
+      admission.subscriptions.delete(closed);
+      this.#leave(closed);
+    });
+    admission.join(subscription);
+    return subscription;
+  }
+
+  stop(): void {
+    for (const admission of this.#admissions.values()) admission.stop();
+    for (const workload of this.#workloads.values()) workload.stop();
+    this.#admissions.clear();
+  }
+
+  #admit(caller: Caller): Admission {
+    const { tokenHash } = caller;
+    if (this.#admissions.size >= this.#limits.maxAdmissions) {
+      throw new SignetError("ca-busy", "too many tokens wait for the CA's word; try again later");
+    }
+    const forget = () => {
+      this.#admissions.delete(tokenHash);
+    };
+    const admission = new Admission(caller, {
+      ...this.#options,
+      onAccepted: (issued) => {
+        forget();
+        this.#join(admission, issued);
+      },
+      onRefused: (error) => {
+        this.#options.agenda.after(this.#limits.refusalSeconds, forget);
+        for (const { subscriber } of [...admission.subscriptions]) subscriber.onEnd(error);
+      },
+      onAbandoned: forget,
+    });
+    this.#admissions.set(tokenHash, admission);
+    return admission;
+  }
+
+  // From here on the claims are true: the CA has accepted the token, and its answer names the identity they make.
+  #join(admission: Admission, issued: Issued): void {
+    const { caller } = admission;
+    const key = `${caller.claims.podUid} ${caller.spiffeId}`;
+    let workload = this.#workloads.get(key);
+    if (workload === undefined) {
+      workload = new Workload(caller, issued, {
+        ...this.#options,
+        onTokensDropped: (hashes) => {
+          for (const hash of hashes) this.#accepted.delete(hash);
+        },
+      });
+      this.#workloads.set(key, workload);
+    } else workload.accept(caller, issued);
+    this.#accepted.set(caller.tokenHash, workload);
+    for (const subscription of [...admission.subscriptions]) {
+      admission.subscriptions.delete(subscription);
+      this.#attach(subscription, workload);
+      subscription.subscriber.onChange();
+    }
+    this.#evictWhenIdle(workload);
+  }
+
+  #attach(subscription: Subscription, workload: Workload): void {
+    this.#evictions.get(workload)?.();
+    this.#evictions.delete(workload);
+    workload.attach(subscription);
+  }
+
+  #leave(subscription: Subscription): void {
+    const { workload } = subscription;
+    if (workload === undefined) return;
+    workload.subscriptions.delete(subscription);
+    this.#evictWhenIdle(workload);
+  }
+
+  #evictWhenIdle(workload: Workload): void {
+    if (workload.subscriptions.size > 0 || this.#evictions.has(workload)) return;
+    const cancel = this.#options.agenda.after(this.#limits.idleSeconds, () => {
+      this.#evictions.delete(workload);
+      workload.stop();
+      for (const hash of workload.tokenHashes) this.#accepted.delete(hash);
+      this.#workloads.delete(`${workload.caller.claims.podUid} ${workload.caller.spiffeId}`);
+    });
+    this.#evictions.set(workload, cancel);
+  }
+}
