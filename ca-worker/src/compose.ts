@@ -56,7 +56,7 @@ export function compose(config: Config, source: string, platform: Platform): Com
   );
   return {
     issuers,
-    verifier: new TokenVerifier(issuers, clock),
+    verifier: new TokenVerifier(issuers, clock, crypto),
     agents: config.nodeBinding === "off" ? "off" : new Set(config.nodeBinding.agents),
     allowedKeys: config.leaf.keys,
     leaf: { defaultTtlSeconds: config.leaf.defaultTtl, maxTtlSeconds: config.leaf.maxTtl },

@@ -1,5 +1,6 @@
 import type { Awaitable } from "@signet/shared/deps";
 import type { PublicKeyKind } from "@signet/shared/public-key";
+import type { TokenAlgorithm } from "./authenticate/jwk-set.ts";
 
 export type HashName = "SHA-256" | "SHA-384" | "SHA-512";
 
@@ -16,6 +17,13 @@ export interface Crypto {
    * @throws whatever the platform throws when the key is none, such as a point that is not on its curve
    */
   verify(key: VerifyingKey, hash: HashName, signature: Uint8Array, data: Uint8Array): Awaitable<boolean>;
+  /** Whether a JWS signature (RFC 7518 §3) was made with the issuer's key, which was imported for that one algorithm. */
+  verifyToken(
+    algorithm: TokenAlgorithm,
+    key: CryptoKey,
+    signature: Uint8Array<ArrayBuffer>,
+    signed: string,
+  ): Awaitable<boolean>;
   /** @throws whatever the platform throws when the key is none */
   importSigner(kind: "p256" | "p384", pkcs8: Uint8Array<ArrayBuffer>): Awaitable<Signer>;
 }

@@ -12,8 +12,11 @@ export function toBase64(bytes: Uint8Array): string {
 /** The bytes, or undefined when `text` is not canonical base64. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  return hasStrayBits(text) ? undefined : bytes;
+  if (hasStrayBits(text)) return undefined;
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
+  return bytes;
 }
 
 /** The bytes, or undefined when `text` is not canonical unpadded base64url (RFC 7515 §2). */

@@ -223,7 +223,6 @@ export const explicit = (number: number, ...parts: readonly Uint8Array[]): Uint8
   tlv(contextTag(number, true), ...parts);
 
 const noUnusedBits = Uint8Array.of(0);
-const ascii = new TextEncoder();
 
 export const bitString = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => tlv(Tag.bitString, noUnusedBits, bytes);
 
@@ -260,10 +259,23 @@ export function oid(dotted: string): Uint8Array<ArrayBuffer> {
 
 /** A time in whole seconds since the epoch: UTCTime before 2050, GeneralizedTime from then on (RFC 5280 §4.1.2.5). */
 export function time(epochSeconds: number): Uint8Array<ArrayBuffer> {
-  const digits = `${new Date(epochSeconds * 1000).toISOString().replace(/[-:T]/g, "").slice(0, 14)}Z`;
-  return digits < "2050"
-    ? tlv(Tag.utcTime, ascii.encode(digits.slice(2)))
-    : tlv(Tag.generalizedTime, ascii.encode(digits));
+  const date = new Date(epochSeconds * 1000);
+  const year = date.getUTCFullYear();
+  const fields = [
+    date.getUTCMonth() + 1,
+    date.getUTCDate(),
+    date.getUTCHours(),
+    date.getUTCMinutes(),
+    date.getUTCSeconds(),
+  ];
+  const pairs = year < 2050 ? [year % 100, ...fields] : [Math.floor(year / 100), year % 100, ...fields];
+  const digits = new Uint8Array(2 * pairs.length + 1);
+  pairs.forEach((pair, index) => {
+    digits[2 * index] = 0x30 + Math.floor(pair / 10);
+    digits[2 * index + 1] = 0x30 + (pair % 10);
+  });
+  digits[digits.length - 1] = 0x5a; // Z
+  return tlv(year < 2050 ? Tag.utcTime : Tag.generalizedTime, digits);
 }
 
 /** An ECDSA signature as DER (RFC 3279 §2.2.3) from the `r || s` form that WebCrypto gives. */

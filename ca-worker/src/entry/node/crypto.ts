@@ -1,10 +1,22 @@
-import { createHash, createPrivateKey, createPublicKey, randomFillSync, sign, verify } from "node:crypto";
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  KeyObject,
+  randomFillSync,
+  sign,
+  verify,
+} from "node:crypto";
 import type { Crypto } from "../../crypto.ts";
 import { signingHash } from "../../crypto.ts";
 
 // Random bytes are taken from the system in larger pieces: a call costs more than the bytes.
 const pool = Buffer.alloc(4_096);
 let used = pool.length;
+
+// Issuers' keys in the form that the synchronous calls take; forgotten with the key.
+const tokenKeys = new WeakMap<CryptoKey, KeyObject>();
 
 /**
  * {@link Crypto} over node:crypto's synchronous calls: for operations of tens of microseconds the way to a thread and back
@@ -30,6 +42,21 @@ export const nodeCrypto: Crypto = {
       type: "spki",
     });
     return verify(key.kind === "ed25519" ? null : hash, data, publicKey, signature);
+  },
+
+  verifyToken(algorithm, key, signature, signed) {
+    let tokenKey = tokenKeys.get(key);
+    if (tokenKey === undefined) {
+      tokenKey = KeyObject.from(key);
+      tokenKeys.set(key, tokenKey);
+    }
+    const data = Buffer.from(signed, "latin1");
+    if (algorithm === "EdDSA") return verify(null, data, tokenKey, signature);
+    const hash = `sha${algorithm.slice(2)}`;
+    if (algorithm.startsWith("ES")) return verify(hash, data, { key: tokenKey, dsaEncoding: "ieee-p1363" }, signature);
+    if (algorithm.startsWith("RS")) return verify(hash, data, tokenKey, signature);
+    const padding = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
+    return verify(hash, data, { key: tokenKey, ...padding }, signature);
   },
 
   importSigner(kind, pkcs8) {
