@@ -55,7 +55,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   await deps.authorities.current().catch(() => {});
   await warmKeys(config, source, deps.issuers);
 
-  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  const listener = getRequestListener(app.fetch);
   const server =
     tls === undefined
       ? createHttpServer({ requestTimeout: requestTimeoutMs, maxHeaderSize }, listener)
