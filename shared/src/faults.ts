@@ -3,12 +3,17 @@ import { SignetError } from "./errors.ts";
 
 /** One line for each fault of a configuration: which key, what is wrong, what is expected. */
 export function describeIssues(issues: readonly v.BaseIssue<unknown>[]): string[] {
+  return describe(issues, "");
+}
+
+function describe(issues: readonly v.BaseIssue<unknown>[], parent: string): string[] {
   return issues.flatMap((issue) => {
-    // In a union the arms' own issues say more than "received Object" does.
-    const inner =
-      issue.issues === undefined ? [] : describeIssues(issue.issues.filter((arm) => arm.path !== undefined));
+    const path = parent + (v.getDotPath(issue) ?? "");
+    // In a union the arms' own issues say more than "received Object" does; their paths start at the union.
+    const arms = (issue.issues ?? []).filter((arm) => arm.path !== undefined);
+    const inner = describe(arms, path === "" ? "" : `${path}.`);
     if (inner.length > 0) return inner;
-    const key = v.getDotPath(issue) ?? "the document";
+    const key = path === "" ? "the document" : path;
     if (issue.expected === "never") return [`${key}: unknown key`];
     if (issue.kind === "schema" && issue.received === "undefined")
       return [`${key}: missing; expected ${issue.expected}`];
