@@ -1,7 +1,8 @@
 /** Figures of the hot paths as ratios within one run: `npm run bench [ca|http|agent]`. */
+import { benchAgent } from "./agent.ts";
 import { benchCaCpu, benchCaHttp } from "./ca.ts";
 
-const parts: Readonly<Record<string, () => Promise<void>>> = { ca: benchCaCpu, http: benchCaHttp };
+const parts: Readonly<Record<string, () => Promise<void>>> = { ca: benchCaCpu, http: benchCaHttp, agent: benchAgent };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in parts));
 if (unknown.length > 0) {

@@ -1,0 +1,78 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { agentServiceAccount, caConfig, trustDomain } from "../support/ca-config.ts";
+import { startCaProcess } from "../support/ca-process.ts";
+import { freePort } from "../support/ports.ts";
+import { Program } from "../support/processes.ts";
+import { agentProgram } from "../support/repo.ts";
+import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
+import { makeWorkFolder } from "../support/work-folder.ts";
+import { cpuSecondsOf, median } from "./cpu.ts";
+import { Sidecars } from "./sidecars.ts";
+
+const sizes = [10, 100, 250];
+const rounds = 3;
+
+/** From the agent's process start until every sidecar has its secrets, with the CA and the sidecars on the same cores. */
+export async function benchAgent(): Promise<void> {
+  const folder = await makeWorkFolder("bench");
+  const issuer = await TokenIssuer.create();
+  const node = makeNode("node-1");
+  const nodeToken = join(folder.path, "node-token");
+  await issuer.writeToken(nodeToken, makePod(agentServiceAccount.namespace, agentServiceAccount.name, node));
+  const ca = await startCaProcess({ folder: folder.path, config: caConfig({ keys: issuer.jwks }) });
+  console.log("Agent: from process start to all secrets of all sidecars (two streams each)");
+  try {
+    for (const size of sizes) {
+      const tokens = await Promise.all(
+        Array.from({ length: size }, (_, n) => issuer.token(makePod("bench", `account-${n}`, node))),
+      );
+      const runs = [];
+      for (let round = 0; round < rounds; round++) runs.push(await oneRun(folder.path, ca.url, nodeToken, tokens));
+      const middle = (read: (run: Run) => number) => median(runs.map(read));
+      console.log(
+        `  ${String(size).padStart(4)} sidecars: ${middle((run) => run.seconds).toFixed(2)} s${size === 250 ? " (target 0.6 s, 85 MiB)" : ""}; ` +
+          `agent ${middle((run) => run.rssMib).toFixed(0)} MiB RSS, ${(middle((run) => run.cpuSeconds) * 1_000).toFixed(0)} ms CPU`,
+      );
+    }
+  } finally {
+    await ca.stop();
+    await folder.remove();
+  }
+}
+
+interface Run {
+  readonly seconds: number;
+  readonly rssMib: number;
+  readonly cpuSeconds: number;
+}
+
+async function oneRun(folder: string, caUrl: string, nodeToken: string, tokens: readonly string[]): Promise<Run> {
+  const socketFolder = join(folder, "sds");
+  await mkdir(socketFolder, { recursive: true });
+  const socket = join(socketFolder, "uds_path");
+  const admin = `127.0.0.1:${await freePort()}`;
+  const start = performance.now();
+  const agent = await Program.start({
+    name: "signet-agent",
+    command: process.execPath,
+    args: [
+      agentProgram,
+      "run",
+      ...["--ca-url", caUrl, "--trust-domain", trustDomain, "--socket", socket],
+      ...["--node-token", nodeToken, "--admin", admin],
+    ],
+    logFile: join(folder, "signet-agent.log"),
+  });
+  const sidecars = new Sidecars();
+  try {
+    await sidecars.start(socket, tokens);
+    const seconds = (performance.now() - start) / 1_000;
+    const status = await readFile(`/proc/${agent.pid}/status`, "utf8");
+    const rssMib = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1_024;
+    return { seconds, rssMib, cpuSeconds: await cpuSecondsOf(agent.pid) };
+  } finally {
+    sidecars.stop();
+    await agent.stop();
+  }
+}
