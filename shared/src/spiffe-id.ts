@@ -55,7 +55,9 @@ export class SpiffeId {
     if (text.slice(0, 9).toLowerCase() !== "spiffe://") throw malformed("the scheme is not spiffe://");
     const rest = text.slice(9);
     const slash = rest.indexOf("/");
-    const trustDomain = TrustDomain.parse((slash === -1 ? rest : rest.slice(0, slash)).toLowerCase());
+    const name = slash === -1 ? rest : rest.slice(0, slash);
+    // Only A-Z has a lower case here: that of the Kelvin sign is a "k" too.
+    const trustDomain = TrustDomain.parse(name.replace(/[A-Z]/g, (letter) => letter.toLowerCase()));
     if (slash === -1) return new SpiffeId(trustDomain, "");
     return SpiffeId.fromSegments(trustDomain, rest.slice(slash + 1).split("/"));
   }
