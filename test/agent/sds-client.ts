@@ -1,0 +1,173 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { Client, type ClientDuplexStream, credentials, Metadata, type StatusObject, status } from "@grpc/grpc-js";
+import type { DataSource } from "@signet/node-agent/sds/gen/envoy/config/core/v3/base_pb";
+import { createRequest, DiscoveryResponseSchema, SecretSchema, secretTypeUrl } from "./messages.ts";
+
+/** A secret as a client sees it. */
+export interface SeenSecret {
+  readonly name: string;
+  readonly kind: "tlsCertificate" | "validationContext";
+  readonly chain: string;
+  readonly key: string;
+  readonly roots: string;
+}
+
+export interface SeenResponse {
+  readonly version: string;
+  readonly nonce: string;
+  readonly secrets: readonly SeenSecret[];
+}
+
+export interface RequestParts {
+  readonly names: readonly string[];
+  readonly nonce?: string;
+  readonly version?: string;
+  readonly typeUrl?: string;
+  readonly nack?: string;
+}
+
+const bytes = (message: Buffer): Buffer => message;
+const path = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";
+
+/** One process' connection to the agent, as an Envoy has it. */
+export class SdsClient {
+  readonly #client: Client;
+
+  constructor(socket: string) {
+    this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
+      // Without this, clients of one process share a connection.
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.enable_channelz": 0,
+    });
+  }
+
+  /** Opens a stream with these headers; values of `-bin` headers as Buffer. */
+  stream(headers: Readonly<Record<string, string | Buffer | readonly Buffer[]>>): SdsStreamClient {
+    const metadata = new Metadata();
+    for (const [name, value] of Object.entries(headers)) {
+      if (typeof value === "string" || Buffer.isBuffer(value)) metadata.add(name, value);
+      else for (const one of value) metadata.add(name, one);
+    }
+    return new SdsStreamClient(this.#client.makeBidiStreamRequest(path, bytes, bytes, metadata));
+  }
+
+  withToken(token: string): SdsStreamClient {
+    return this.stream({ authorization: `Bearer ${token}` });
+  }
+
+  unary(method: string, token: string): Promise<StatusObject["code"]> {
+    const metadata = new Metadata();
+    metadata.set("authorization", token);
+    return new Promise((resolve) => {
+      this.#client.makeUnaryRequest(
+        path.replace("StreamSecrets", method),
+        bytes,
+        bytes,
+        Buffer.alloc(0),
+        metadata,
+        (e) => resolve(e?.code ?? status.OK),
+      );
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+export class SdsStreamClient {
+  readonly received: SeenResponse[] = [];
+  ended: StatusObject | undefined;
+  readonly #call: ClientDuplexStream<Buffer, Buffer>;
+  #taken = 0;
+  #wake: () => void = () => undefined;
+
+  constructor(call: ClientDuplexStream<Buffer, Buffer>) {
+    this.#call = call;
+    call.on("data", (message: Buffer) => {
+      this.received.push(readResponse(message));
+      this.#wake();
+    });
+    call.on("status", (ended: StatusObject) => {
+      this.ended = ended;
+      this.#wake();
+    });
+    call.on("error", () => undefined);
+  }
+
+  request({ names, nonce = "", version = "", typeUrl = secretTypeUrl, nack }: RequestParts): this {
+    this.#call.write(Buffer.from(createRequest({ names, nonce, version, typeUrl, nack })));
+    return this;
+  }
+
+  send(raw: Uint8Array): this {
+    this.#call.write(Buffer.from(raw));
+    return this;
+  }
+
+  /** The next response that was not taken yet. */
+  async next(): Promise<SeenResponse> {
+    while (this.received.length <= this.#taken) {
+      if (this.ended !== undefined) throw new Error(`stream ended: ${this.ended.code} ${this.ended.details}`);
+      await this.#change();
+    }
+    return this.received[this.#taken++] as SeenResponse;
+  }
+
+  /** The next response, accepted with this list of names. */
+  async nextAcked(names: readonly string[]): Promise<SeenResponse> {
+    const response = await this.next();
+    this.request({ names, nonce: response.nonce, version: response.version });
+    return response;
+  }
+
+  async end(): Promise<StatusObject> {
+    while (this.ended === undefined) await this.#change();
+    return this.ended;
+  }
+
+  get untaken(): number {
+    return this.received.length - this.#taken;
+  }
+
+  pause(): void {
+    this.#call.pause();
+  }
+
+  resume(): void {
+    this.#call.resume();
+  }
+
+  cancel(): void {
+    this.#call.cancel();
+  }
+
+  halfClose(): void {
+    this.#call.end();
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}
+
+function readResponse(message: Buffer): SeenResponse {
+  const { nonce, resources, versionInfo } = fromBinary(DiscoveryResponseSchema, message);
+  const secrets = resources.map(({ typeUrl, value }): SeenSecret => {
+    if (typeUrl !== secretTypeUrl) throw new Error(`a resource of type ${typeUrl}`);
+    const { name, type } = fromBinary(SecretSchema, value);
+    const text = (source: DataSource | undefined) =>
+      source?.specifier.case === "inlineBytes" ? Buffer.from(source.specifier.value).toString("utf8") : "";
+    if (type.case === "tlsCertificate") {
+      const { certificateChain, privateKey } = type.value;
+      return { name, kind: type.case, chain: text(certificateChain), key: text(privateKey), roots: "" };
+    }
+    if (type.case === "validationContext") {
+      return { name, kind: type.case, chain: "", key: "", roots: text(type.value.trustedCa) };
+    }
+    throw new Error(`secret ${name} is empty`);
+  });
+  return { version: versionInfo, nonce, secrets };
+}
