@@ -71,7 +71,8 @@ function parse(pem: string): Parsed {
     if (body.smallInteger() !== 0) throw new SignetError("malformed-csr", "the CSR is not of version 1");
     refuseMailInSubject(body.enter());
     const publicKey = readPublicKey(body);
-    const uris = readAttributes(body.enter(contextTag(0, true)), publicKey.kind);
+    // RFC 2986 wants the attributes even when there are none; some tools leave them out, and openssl takes that.
+    const uris = body.done ? [] : readAttributes(body.enter(contextTag(0, true)), publicKey.kind);
     body.end();
     return { info: info.bytes, signed, csr: { publicKey, uris } };
   } catch (error) {
