@@ -46,7 +46,7 @@ export async function watchRotation(screen: Screen, stage: Stage, load: Load, be
 
 /** Kills the CA and lets the requests go on. */
 export async function watchWithoutCa(screen: Screen, stage: Stage, load: Load): Promise<void> {
-  await stage.ca.stop();
+  await stage.ca.kill();
   const reachable = await fetch(`${stage.ca.url}/healthz`).then(
     () => true,
     () => false,

@@ -5,7 +5,7 @@ import { agentServiceAccount, caConfig } from "../support/ca-config.ts";
 import { startCaInWorkerd, type WorkerdCa } from "../support/ca-workerd.ts";
 import { envoyBinary } from "../support/envoy-binary.ts";
 import { Mesh } from "../support/mesh.ts";
-import { stopAll } from "../support/processes.ts";
+import { killAllAtExit, stopAll } from "../support/processes.ts";
 import { ensureBuilt } from "../support/repo.ts";
 import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
 import { makeWorkFolder } from "../support/work-folder.ts";
@@ -34,7 +34,10 @@ export async function openStage(screen: Screen, cleanup: Cleanup): Promise<Stage
   const envoy = await envoyBinary((line) => screen.note(`..  ${line}`));
   await screen.during("building the two programs", ensureBuilt());
   const { path: folder, remove } = await makeWorkFolder("demo");
-  cleanup.add(remove, () => rmSync(folder, { recursive: true, force: true }));
+  // Programs end before their folder goes, whichever way the demo ends.
+  killAllAtExit();
+  cleanup.add(remove, () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  cleanup.add(stopAll);
 
   const issuer = await TokenIssuer.create();
   const node = makeNode("demo-node");
@@ -45,11 +48,8 @@ export async function openStage(screen: Screen, cleanup: Cleanup): Promise<Stage
 
   const config = caConfig({ keys: issuer.jwks, leafTtl: leafLife });
   const ca = await screen.during("starting the CA in workerd", startCaInWorkerd({ folder, config }));
-  let stopCa = ca.stop;
-  cleanup.add(() => stopCa());
   screen.ok(`CA function in workerd    ${ca.url}`);
 
-  cleanup.add(stopAll);
   const started = startAgent({ folder, caUrl: ca.url, nodeToken: agentToken });
   const agent = await screen.during("starting the agent", started);
   screen.ok(`node agent                unix:${agent.socket}`);
@@ -66,8 +66,7 @@ export async function openStage(screen: Screen, cleanup: Cleanup): Promise<Stage
       node: await issuer.token(agentPod),
     }),
     restartCa: async () => {
-      const again = await startCaInWorkerd({ folder, config, authority: ca.authority, port: ca.port });
-      stopCa = again.stop;
+      await startCaInWorkerd({ folder, config, authority: ca.authority, port: ca.port });
     },
     refreshTokens: async () => {
       await mesh.writeTokens();

@@ -31,7 +31,7 @@ export async function tell(screen: Screen, cleanup: Cleanup): Promise<Stage> {
   const load = new Load(stage.mesh.pairs);
   cleanup.add(async () => void (await load.stop()));
   await watchRotation(screen, stage, load, first);
-  await searchAllFiles(screen, stage);
+  await searchAllFiles(screen, stage, true);
 
   screen.heading("The CA goes away");
   await watchWithoutCa(screen, stage, load);

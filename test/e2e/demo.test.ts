@@ -21,7 +21,7 @@ class DemoRun {
   constructor(folder: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
     this.#child = spawn(process.execPath, [join(repoRoot, "test/demo/main.ts"), ...args], {
       cwd: folder,
-      env: { ...process.env, TMPDIR: folder, SIGNET_DEMO_MARK: this.#mark, ...env },
+      env: { ...process.env, TMPDIR: folder, DEMO_RUN_MARK: this.#mark, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
@@ -78,10 +78,10 @@ afterEach(async () => {
 });
 
 async function expectNothingLeft(run: DemoRun): Promise<void> {
-  expect(run.processes()).toEqual([]);
+  // What was killed takes a moment to be gone.
+  await until(`the demo's processes to be gone`, () => run.processes().length === 0, { within: 10_000 });
   expect(readdirSync(work.path)).toEqual([]);
   const ports = new Set([...run.output.matchAll(/127\.0\.0\.1:(\d+)/g)].map(([, port]) => Number(port)));
-  expect(ports.size).toBeGreaterThan(0);
   for (const port of ports) expect(await isOpen(port), `port ${port}`).toBe(false);
 }
 
@@ -116,12 +116,13 @@ describe("npm run demo", () => {
     expect(output.match(/^ok {2}requests \d+, failures 0, /gm)).toHaveLength(2);
     expect(output).toContain("no Envoy restarted");
     expect(output).toContain("CA killed");
+    expect(output).toMatch(/127\.0\.0\.1:\d+/);
     // No escape sequences where nobody looks at a terminal.
     expect(output).not.toContain("\x1b");
     await expectNothingLeft(demo);
   }, 120_000);
 
-  it.each(["node agent", "sleep.bar to httpbin.bar", "Rotation while requests flow"])(
+  it.each(["Start", "ok  node agent", "sleep.bar to httpbin.bar", "Rotation while requests flow"])(
     "leaves nothing after Ctrl-C at '%s'",
     async (moment) => {
       demo = new DemoRun(work.path);
@@ -136,7 +137,7 @@ describe("npm run demo", () => {
 
   it("runs on with --keep until Ctrl-C", async () => {
     demo = new DemoRun(work.path, ["--keep"]);
-    await demo.untilPrinted("logs, configurations");
+    await demo.untilPrinted("logs, configurations  ");
     expect(demo.processes().length).toBeGreaterThan(agentAndEnvoysAndWorkerd);
     const curls = [...demo.output.matchAll(/curl (http\S+)/g)].map(([, url]) => url ?? "");
     expect(curls.length).toBeGreaterThan(10);

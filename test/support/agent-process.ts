@@ -4,7 +4,7 @@ import { trustDomain } from "./ca-config.ts";
 import { untilOk } from "./poll.ts";
 import { freePort } from "./ports.ts";
 import { Program } from "./processes.ts";
-import { agentProgram } from "./repo.ts";
+import { agentProgram, plainEnvironment } from "./repo.ts";
 
 export interface AgentOptions {
   /** Folder for the socket's folder and the log. */
@@ -47,6 +47,7 @@ export async function startAgent({ folder, caUrl, nodeToken, moreArgs = [] }: Ag
       ...["--ca-url", caUrl, "--trust-domain", trustDomain, "--socket", socket],
       ...["--node-token", nodeToken, "--admin", admin, ...moreArgs],
     ],
+    env: plainEnvironment(),
     logFile: join(folder, "signet-agent.log"),
   });
   const adminUrl = `http://${admin}`;

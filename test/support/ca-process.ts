@@ -4,7 +4,7 @@ import type { CaConfig } from "./ca-config.ts";
 import { untilOk } from "./poll.ts";
 import { freePort } from "./ports.ts";
 import { Program } from "./processes.ts";
-import { caProgram } from "./repo.ts";
+import { caProgram, plainEnvironment } from "./repo.ts";
 
 /** A CA that runs, wherever it runs. */
 export interface RunningCa {
@@ -32,6 +32,7 @@ export async function startCaProcess({ folder, config, port }: CaProcessOptions)
     name: "signet-ca",
     command: process.execPath,
     args: [caProgram, "serve", "--config", configFile, "--listen", listen],
+    env: plainEnvironment(),
     logFile: join(folder, "signet-ca.log"),
   });
   const url = `http://${listen}`;

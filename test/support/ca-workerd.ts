@@ -1,18 +1,14 @@
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { build } from "esbuild";
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
-import { unstable_readConfig } from "wrangler";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { CaConfig } from "./ca-config.ts";
 import type { RunningCa } from "./ca-process.ts";
 import { untilOk } from "./poll.ts";
 import { freePort } from "./ports.ts";
-import { runToEnd } from "./processes.ts";
-import { caProgram, repoRoot } from "./repo.ts";
+import { Program, runToEnd } from "./processes.ts";
+import { caProgram, plainEnvironment } from "./repo.ts";
 
-/** The secret binding that the Worker reads its authority document from. */
-const authoritySecret = "SIGNET_AUTHORITY";
+const workerdProgram = fileURLToPath(new URL("workerd-program.ts", import.meta.url));
 
 export interface CaWorkerdOptions {
   /** Folder for the log and for workerd's own temporary files. */
@@ -27,92 +23,49 @@ export interface CaWorkerdOptions {
 export interface WorkerdCa extends RunningCa {
   readonly authority: string;
   readonly port: number;
+  /** Ends it as a power cut would. */
+  kill(): Promise<void>;
 }
 
-/** The Worker as it would be deployed, in workerd: the real entry, `wrangler.jsonc`, a variable and a secret. */
+/** The CA as a Worker in workerd, ready to sign. */
 export async function startCaInWorkerd(options: CaWorkerdOptions): Promise<WorkerdCa> {
-  const config = { ...options.config, authority: { store: `env:${authoritySecret}` } };
+  const config = { ...options.config, authority: { store: "env:SIGNET_AUTHORITY" } };
   const authority = options.authority ?? (await makeAuthority(config));
   const port = options.port ?? (await freePort());
-  const logFile = join(options.folder, "workerd.log");
-  writeFileSync(logFile, "", { flag: "a", mode: 0o600 });
   const temporary = join(options.folder, "workerd");
   await mkdir(temporary, { recursive: true });
-  const worker = unstable_readConfig({ config: join(repoRoot, "ca-worker/wrangler.jsonc") }, { hideWarnings: true });
-  if (worker.main === undefined || worker.compatibility_date === undefined) {
-    throw new Error("ca-worker/wrangler.jsonc lacks main or compatibility_date");
-  }
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      name: worker.name ?? "signet-ca",
-      host: "127.0.0.1",
-      port,
-      modules: true,
-      script: await bundle(worker.main),
-      compatibilityDate: worker.compatibility_date,
-      compatibilityFlags: worker.compatibility_flags,
-      bindings: { SIGNET_CONFIG: JSON.stringify(config), [authoritySecret]: authority },
-      // Nothing of this asks the outside world: no request is dressed up with a place on the map.
-      cf: false,
-      resourceTmpPath: temporary,
-      log: new FileLog(logFile),
-      handleStructuredLogs: ({ level, message }) => appendFileSync(logFile, `${level}: ${message}\n`),
-    }),
-  );
+  const program = await Program.start({
+    name: "the CA in workerd",
+    command: process.execPath,
+    args: [workerdProgram, `${port}`, temporary],
+    env: {
+      ...plainEnvironment(),
+      SIGNET_CONFIG: JSON.stringify(config),
+      SIGNET_AUTHORITY: authority,
+      // Whatever it leaves when it is killed goes with the folder.
+      TMPDIR: temporary,
+    },
+    logFile: join(options.folder, "workerd.log"),
+  });
   const url = `http://127.0.0.1:${port}`;
-  const stop = () => miniflare.dispose();
   try {
-    await miniflare.ready;
-    await untilOk("the CA in workerd", `${url}/readyz`);
+    await untilOk("the CA in workerd", `${url}/readyz`, { giveUp: program.failure });
   } catch (error) {
-    await stop().catch(() => undefined);
+    await program.stop();
     throw error;
   }
   return {
-    url,
-    port,
-    authority,
-    pid: undefined,
-    tail: () => readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-15).join("\n"),
-    stop,
+    ...{ url, port, authority, pid: program.pid },
+    tail: () => program.tail(),
+    stop: () => program.stop(),
+    kill: () => program.stop("SIGKILL"),
   };
 }
 
 /** The authority document, straight from the command's output into memory. */
 async function makeAuthority(config: object): Promise<string> {
   const { stdout } = await runToEnd(process.execPath, [caProgram, "authority", "init", "--discard-root-key"], {
-    env: { ...process.env, SIGNET_CONFIG: JSON.stringify(config) },
+    env: { ...plainEnvironment(), SIGNET_CONFIG: JSON.stringify(config) },
   });
   return stdout;
-}
-
-/** With the conditions that wrangler bundles with, less its development helpers. */
-async function bundle(entry: string): Promise<string> {
-  const { outputFiles } = await build({
-    absWorkingDir: dirname(entry),
-    entryPoints: [entry],
-    bundle: true,
-    write: false,
-    format: "esm",
-    target: "es2024",
-    conditions: ["workerd", "worker", "browser"],
-    external: ["cloudflare:*", "node:*"],
-    logLevel: "warning",
-  });
-  const [output] = outputFiles;
-  if (output === undefined) throw new Error("the Worker's bundle is empty");
-  return output.text;
-}
-
-class FileLog extends Log {
-  readonly #file: string;
-
-  constructor(file: string) {
-    super(LogLevel.INFO);
-    this.#file = file;
-  }
-
-  override log(message: string): void {
-    appendFileSync(this.#file, `${message}\n`);
-  }
 }

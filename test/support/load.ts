@@ -29,7 +29,7 @@ export class Load {
   async stop(): Promise<LoadReport> {
     this.#stopped = true;
     await Promise.all(this.#loops);
-    await this.#agent.close();
+    if (!this.#agent.closed) await this.#agent.close();
     return this.report();
   }
 

@@ -15,6 +15,7 @@ export interface ProgramOptions {
 
 const running = new Set<Program>();
 let guarded = false;
+let closed = false;
 
 /** A child process in a process group of its own, so that Ctrl-C reaches it only through us. */
 export class Program {
@@ -39,7 +40,8 @@ export class Program {
   }
 
   static async start(options: ProgramOptions): Promise<Program> {
-    guard();
+    if (closed) throw new Error(`${options.name} is not started: everything is being stopped`);
+    killAllAtExit();
     const log = openSync(options.logFile, "a", 0o600);
     try {
       const child = spawn(options.command, options.args, {
@@ -48,13 +50,15 @@ export class Program {
         ...(options.env === undefined ? {} : { env: options.env }),
         ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       });
-      await new Promise<void>((resolve, reject) => {
+      const spawned = new Promise<void>((resolve, reject) => {
         child.once("spawn", () => resolve());
         child.once("error", (cause) => reject(new Error(`cannot start ${options.name}: ${cause.message}`, { cause })));
       });
-      if (child.pid === undefined) throw new Error(`cannot start ${options.name}`);
-      const program = new Program(options, child, child.pid);
-      running.add(program);
+      // Known before anything is waited for, so that it is ended too when this process ends right now.
+      const program = child.pid === undefined ? undefined : new Program(options, child, child.pid);
+      if (program !== undefined) running.add(program);
+      await spawned;
+      if (program === undefined) throw new Error(`cannot start ${options.name}`);
       return program;
     } finally {
       closeSync(log);
@@ -106,13 +110,14 @@ export class Program {
   }
 }
 
-/** Stops every program that this process started and that still runs. */
+/** Stops every program that this process started and that still runs, and lets no other start: for the very end. */
 export async function stopAll(): Promise<void> {
+  closed = true;
   await Promise.all([...running].map((program) => program.stop()));
 }
 
-// Children in their own groups outlive us unless we end them, however we end.
-function guard(): void {
+/** Children in their own groups outlive us unless we end them, however we end. The first start of a program does this. */
+export function killAllAtExit(): void {
   if (guarded) return;
   guarded = true;
   const killAll = () => {

@@ -9,6 +9,11 @@ export const repoRoot = fileURLToPath(new URL("../..", import.meta.url)).replace
 export const caProgram = join(repoRoot, "ca-worker/bin/signet-ca.js");
 export const agentProgram = join(repoRoot, "node-agent/bin/signet-agent.js");
 
+/** Our environment without what would configure our programs: a test says all of it on their command lines. */
+export function plainEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("SIGNET_")));
+}
+
 const bundles = ["ca-worker/dist/signet-ca.js", "node-agent/dist/signet-agent.js"];
 const sources = ["shared/src", "ca-worker/src", "node-agent/src"];
 
