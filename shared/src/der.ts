@@ -155,7 +155,8 @@ export class DerReader {
   time(): number {
     const { tag, contents } = this.any();
     if (tag !== Tag.utcTime && tag !== Tag.generalizedTime) throw malformed("a time");
-    const text = String.fromCharCode(...contents);
+    // "YYYYMMDDHHMMSSZ" is the longest; more could be too many arguments.
+    const text = String.fromCharCode(...contents.subarray(0, 16));
     const match = (
       tag === Tag.utcTime ? /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/ : /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/
     ).exec(text);
