@@ -116,22 +116,30 @@ function readExtensions(wrapper: DerReader): Extensions {
     seen.add(id);
     const body = new DerReader(value);
     if (id === Oid.basicConstraints) found.basicConstraints = readBasicConstraints(body);
-    else if (id === Oid.keyUsage) found.keyUsage = { critical, bits: body.namedBits() };
+    else if (id === Oid.keyUsage) found.keyUsage = { critical, bits: only(body, body.namedBits()) };
     else if (id === Oid.extendedKeyUsage) found.extendedKeyUsage = readOids(body);
     else if (id === Oid.subjectAltName) found.subjectAltName = { critical, ...readSubjectAltName(body) };
-    else if (id === Oid.subjectKeyIdentifier) found.subjectKeyIdentifier = toHex(body.octetString());
+    else if (id === Oid.subjectKeyIdentifier) found.subjectKeyIdentifier = toHex(only(body, body.octetString()));
     else if (id === Oid.authorityKeyIdentifier) found.authorityKeyIdentifier = readAuthorityKeyIdentifier(body);
     else if (critical) throw new SignetError("malformed-certificate", `critical extension ${id} is not known`);
   }
   return found;
 }
 
+/** The one value of a body, after which nothing may follow. */
+function only<T>(body: DerReader, value: T): T {
+  body.end();
+  return value;
+}
+
 /** One Extension (RFC 5280 §4.1.2.9); an encoded default `critical FALSE` is not DER and refused. */
 export function readExtension(list: DerReader): { id: string; critical: boolean; value: Uint8Array } {
   const extension = list.enter();
   const id = extension.oid();
-  const critical = extension.peek() === Tag.boolean ? extension.boolean() : false;
-  if (!critical && extension.peek() !== Tag.octetString) throw new SignetError("malformed-der", `extension ${id}`);
+  const critical = extension.peek() === Tag.boolean;
+  if (critical && !extension.boolean()) {
+    throw new SignetError("malformed-der", `extension ${id} says that it is not critical, which is the default`);
+  }
   const value = extension.octetString();
   extension.end();
   return { id, critical, value };
@@ -171,7 +179,7 @@ export function readSubjectAltName(body: DerReader): { uris: string[]; others: n
 }
 
 function readAuthorityKeyIdentifier(body: DerReader): string | undefined {
-  const identifier = body.enter();
+  const identifier = only(body, body.enter());
   const keyId = identifier.optional(contextTag(0, false));
   return keyId === undefined ? undefined : toHex(keyId.contents);
 }
