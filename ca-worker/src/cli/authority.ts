@@ -41,7 +41,7 @@ into the secret of that name:
       const trustDomain = TrustDomain.parse(config.trustDomain);
       const { store } = config.authority;
       // Loaded here only: @peculiar/x509 takes longer than the whole start of `serve`.
-      const { formatDocument, initAuthority, rootKeyPath } = await import("../authority/make/init.ts");
+      const { initAuthority, rootKeyPath } = await import("../authority/make/init.ts");
       const path = store.startsWith("file:") ? authorityPath(folder, store) : undefined;
       const keyPath = options.rootKey ?? (path === undefined ? undefined : rootKeyPath(path));
       if (keyPath === undefined && options.discardRootKey !== true) {
@@ -52,7 +52,8 @@ into the secret of that name:
       }
       const keepKey = options.discardRootKey === true ? undefined : keyPath;
       const document = await initAuthority(trustDomain, path, keepKey);
-      if (path === undefined) process.stdout.write(formatDocument(document));
+      // On one line, so that it also fits into a file of variables.
+      if (path === undefined) process.stdout.write(`${JSON.stringify(document)}\n`);
       const say = (line: string) => process.stderr.write(`${line}\n`);
       say(`Made root and issuing authority ${document.authorities[0]?.id} for ${trustDomain.id}`);
       say(

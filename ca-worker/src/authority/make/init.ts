@@ -24,16 +24,12 @@ export async function initAuthority(
   const { document, rootKey } = await makeAuthority({ trustDomain, now: Math.floor(Date.now() / 1000) });
   if (rootKeyPath !== undefined) await writePrivate(rootKeyPath, encodePem("PRIVATE KEY", rootKey));
   try {
-    if (documentPath !== undefined) await writePrivate(documentPath, formatDocument(document));
+    if (documentPath !== undefined) await writePrivate(documentPath, `${JSON.stringify(document, null, 2)}\n`);
   } catch (error) {
     if (rootKeyPath !== undefined) await rm(rootKeyPath, { force: true });
     throw error;
   }
   return document;
-}
-
-export function formatDocument(document: AuthorityDocument): string {
-  return `${JSON.stringify(document, null, 2)}\n`;
 }
 
 /** Writes a new file that only its owner reads, whole or not at all. */
