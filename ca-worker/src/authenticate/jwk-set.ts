@@ -18,7 +18,8 @@ export const tokenAlgorithms = [
 ] as const;
 export type TokenAlgorithm = (typeof tokenAlgorithms)[number];
 
-const minRsaModulusCharacters = 342; // 2048 bits in base64url
+const minRsaModulusBits = 2_048;
+const minRsaModulusCharacters = Math.ceil(minRsaModulusBits / 6); // in base64url
 
 const ecAlgorithms: Readonly<Record<string, TokenAlgorithm>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512" };
 
@@ -71,10 +72,22 @@ export class JwkSet {
     const name = `${algorithm} ${this.#keys.indexOf(jwk)}`;
     const known = this.#imported.get(name);
     if (known !== undefined) return known;
+    const key = await importKey(jwk, algorithm);
+    if (key !== undefined) this.#imported.set(name, key);
+    return key;
+  }
+}
+
+/** The key, or undefined where its numbers make none: no token can have been signed with it. */
+async function importKey(jwk: PublicJwk, algorithm: TokenAlgorithm): Promise<CryptoKey | undefined> {
+  try {
     // With its algorithm named, jose makes a key for that one algorithm and no other.
     const key = (await importJWK(jwk as JWK, algorithm)) as CryptoKey;
-    this.#imported.set(name, key);
-    return key;
+    const { modulusLength } = key.algorithm as { modulusLength?: number };
+    // Zeros in front of a short modulus make it look long.
+    return modulusLength === undefined || modulusLength >= minRsaModulusBits ? key : undefined;
+  } catch {
+    return undefined;
   }
 }
 
