@@ -1,0 +1,156 @@
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { discoverJwkSet, fetchJwkSet, isAllowedKeyUrl } from "./fetch-keys.ts";
+
+const unavailable = expect.objectContaining({ name: "SignetError", code: "issuer-unavailable" });
+const jwks = { keys: [{ kty: "EC" }] };
+
+describe("keys over HTTP", () => {
+  let server: Server;
+  let base: string;
+  let requests: string[];
+  let routes: Record<string, RequestListener>;
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      requests.push(request.url ?? "");
+      const route = routes[request.url ?? ""];
+      if (route === undefined) response.writeHead(404).end("{}");
+      else route(request, response);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterAll(async () => {
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
+  });
+  beforeEach(() => {
+    requests = [];
+    routes = {};
+  });
+  const json =
+    (value: unknown, status = 200): RequestListener =>
+    (_request, response) =>
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+
+  test("a JWK Set is read as it is", async () => {
+    routes["/jwks"] = json(jwks);
+    expect(await fetchJwkSet(fetch, `${base}/jwks`)).toEqual(jwks);
+  });
+
+  test.each([301, 302, 303, 307, 308])("a redirect (%d) is refused and not followed", async (status) => {
+    routes["/jwks"] = (_request, response) => response.writeHead(status, { location: `${base}/other` }).end("{}");
+    routes["/other"] = json(jwks);
+    await expect(fetchJwkSet(fetch, `${base}/jwks`)).rejects.toEqual(unavailable);
+    expect(requests).toEqual(["/jwks"]);
+  });
+
+  test.each([201, 203, 204, 400, 401, 404, 500, 503])("the status %d is refused", async (status) => {
+    routes["/jwks"] = status === 204 ? (_, response) => response.writeHead(204).end() : json(jwks, status);
+    await expect(fetchJwkSet(fetch, `${base}/jwks`)).rejects.toEqual(unavailable);
+  });
+
+  test.each([
+    { rule: "a document over 256 Ki characters", body: JSON.stringify({ keys: [], pad: "x".repeat(256 * 1_024) }) },
+    { rule: "a document that is null", body: "null" },
+    { rule: "a document that is a string", body: '"keys"' },
+    { rule: "a document that is a number", body: "1" },
+    { rule: "a document that is not JSON", body: "<html>" },
+    { rule: "an empty document", body: "" },
+  ])("$rule is refused", async ({ body }) => {
+    routes["/jwks"] = (_request, response) => response.end(body);
+    await expect(fetchJwkSet(fetch, `${base}/jwks`)).rejects.toEqual(unavailable);
+  });
+
+  test("a document of exactly 256 Ki characters is read", async () => {
+    const empty = JSON.stringify({ pad: "" }).length;
+    routes["/jwks"] = json({ pad: "x".repeat(256 * 1_024 - empty) });
+    expect(Object.keys((await fetchJwkSet(fetch, `${base}/jwks`)) as object)).toEqual(["pad"]);
+  });
+
+  test("a server that ends the connection is unavailable", async () => {
+    routes["/jwks"] = (request) => request.socket.destroy();
+    await expect(fetchJwkSet(fetch, `${base}/jwks`)).rejects.toEqual(unavailable);
+  });
+
+  const wellKnown = "/.well-known/openid-configuration";
+  test.each([
+    { rule: "an issuer", path: "" },
+    { rule: "an issuer with a path", path: "/id/cluster" },
+  ])("discovery: $rule", async ({ path }) => {
+    const issuer = base + path;
+    routes[path + wellKnown] = json({ issuer, jwks_uri: `${base}/keys` });
+    routes["/keys"] = json(jwks);
+    expect(await discoverJwkSet(fetch, issuer)).toEqual(jwks);
+    expect(requests).toEqual([path + wellKnown, "/keys"]);
+  });
+
+  test("discovery: a slash at the issuer's end is part of its name but not of the URL", async () => {
+    routes[wellKnown] = json({ issuer: `${base}/`, jwks_uri: `${base}/keys` });
+    routes["/keys"] = json(jwks);
+    expect(await discoverJwkSet(fetch, `${base}/`)).toEqual(jwks);
+  });
+
+  test.each([
+    {
+      rule: "the configuration of another issuer",
+      document: () => ({ issuer: "https://other", jwks_uri: `${base}/keys` }),
+    },
+    { rule: "an issuer with another end", document: () => ({ issuer: `${base}/`, jwks_uri: `${base}/keys` }) },
+    { rule: "no issuer", document: () => ({ jwks_uri: `${base}/keys` }) },
+    { rule: "no jwks_uri", document: () => ({ issuer: base }) },
+    { rule: "a jwks_uri that is no string", document: () => ({ issuer: base, jwks_uri: [`${base}/keys`] }) },
+    { rule: "a jwks_uri that is no URL", document: () => ({ issuer: base, jwks_uri: "/keys" }) },
+    {
+      rule: "a jwks_uri over plain http",
+      document: () => ({ issuer: base, jwks_uri: "http://keys.example.com/keys" }),
+    },
+    { rule: "a jwks_uri that is a file", document: () => ({ issuer: base, jwks_uri: "file:///etc/passwd" }) },
+    { rule: "a jwks_uri with data in it", document: () => ({ issuer: base, jwks_uri: "data:application/json,{}" }) },
+    { rule: "a list", document: () => [] },
+  ])("discovery: refuse $rule, and ask for no keys", async ({ document }) => {
+    routes[wellKnown] = json(document());
+    routes["/keys"] = json(jwks);
+    await expect(discoverJwkSet(fetch, base)).rejects.toEqual(unavailable);
+    expect(requests).toEqual([wellKnown]);
+  });
+
+  test("discovery: a redirect of the keys is refused as well", async () => {
+    routes[wellKnown] = json({ issuer: base, jwks_uri: `${base}/keys` });
+    routes["/keys"] = (_request, response) => response.writeHead(302, { location: `${base}/other` }).end();
+    routes["/other"] = json(jwks);
+    await expect(discoverJwkSet(fetch, base)).rejects.toEqual(unavailable);
+    expect(requests).toEqual([wellKnown, "/keys"]);
+  });
+});
+
+describe("URLs that keys may come from", () => {
+  test.each([
+    "https://issuer.example.com/jwks",
+    "https://10.0.0.1:6443/openid/v1/jwks",
+    "http://127.0.0.1:8080/jwks",
+    "http://localhost/jwks",
+    "http://[::1]:1/",
+  ])("%s", (url) => {
+    expect(isAllowedKeyUrl(url)).toBe(true);
+  });
+  test.each([
+    "http://issuer.example.com/jwks",
+    "http://10.0.0.1/jwks",
+    "http://127.0.0.1.example.com/jwks",
+    "http://localhost@issuer.example.com/jwks",
+    "https://user@issuer.example.com/jwks",
+    "https://:secret@issuer.example.com/jwks",
+    "https://issuer.example.com/jwks#keys",
+    "ftp://issuer.example.com/jwks",
+    "file:///jwks.json",
+    "data:application/json,{}",
+    "//issuer.example.com/jwks",
+    "issuer.example.com",
+    "",
+  ])("not %s", (url) => {
+    expect(isAllowedKeyUrl(url)).toBe(false);
+  });
+});
