@@ -22,7 +22,9 @@ for (const { entry, file } of programs) {
     mainFields: ["module", "main"],
     format: "esm",
     sourcemap: true,
+    // Less to read at start; names stay, so that a stack trace can be read.
     minifySyntax: true,
+    minifyWhitespace: true,
     legalComments: "none",
     // CommonJS packages inside the bundle still call require() for Node's own modules.
     banner: {
