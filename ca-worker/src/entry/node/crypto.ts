@@ -1,13 +1,5 @@
-import {
-  constants,
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  KeyObject,
-  randomFillSync,
-  sign,
-  verify,
-} from "node:crypto";
+import { constants, createHash, createPrivateKey, KeyObject, randomFillSync, sign, verify } from "node:crypto";
+import { encodePem } from "@signet/shared/pem";
 import type { Crypto } from "../../crypto.ts";
 import { signingHash } from "../../crypto.ts";
 
@@ -36,12 +28,8 @@ export const nodeCrypto: Crypto = {
   sha256: (data) => createHash("sha256").update(data).digest(),
 
   verify(key, hash, signature, data) {
-    const publicKey = createPublicKey({
-      key: Buffer.from(key.spki.buffer, key.spki.byteOffset, key.spki.byteLength),
-      format: "der",
-      type: "spki",
-    });
-    return verify(key.kind === "ed25519" ? null : hash, data, publicKey, signature);
+    // As PEM text: for any object Node first finds out by caught exceptions that it is no key, 50 microseconds in all.
+    return verify(key.kind === "ed25519" ? null : hash, data, encodePem("PUBLIC KEY", key.spki), signature);
   },
 
   verifyToken(algorithm, key, signature, signed) {
