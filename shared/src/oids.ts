@@ -36,3 +36,12 @@ export const KeyUsageBit = {
   keyCertSign: 5,
   cRLSign: 6,
 } as const;
+
+/** The hash of each signature algorithm that a CA's certificates may have. */
+export const signatureHashes: Readonly<Record<string, "SHA-256" | "SHA-384" | "SHA-512">> = {
+  [Oid.ecdsaWithSha256]: "SHA-256",
+  [Oid.ecdsaWithSha384]: "SHA-384",
+  [Oid.sha256WithRsa]: "SHA-256",
+  [Oid.sha384WithRsa]: "SHA-384",
+  [Oid.sha512WithRsa]: "SHA-512",
+};

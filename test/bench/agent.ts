@@ -27,7 +27,7 @@ export async function benchAgent(): Promise<void> {
       const tokens = await Promise.all(
         Array.from({ length: size }, (_, n) => issuer.token(makePod("bench", `account-${n}`, node))),
       );
-      const runs = [];
+      const runs: Run[] = [];
       for (let round = 0; round < rounds; round++) runs.push(await oneRun(folder.path, ca.url, nodeToken, tokens));
       const middle = (read: (run: Run) => number) => median(runs.map(read));
       console.log(

@@ -2,10 +2,10 @@ import { fromBase64 } from "@signet/shared/base64";
 import { type ParsedCertificate, parseCertificate, sameBytes } from "@signet/shared/certificate";
 import { DerReader } from "@signet/shared/der";
 import { asSignetError, SignetError } from "@signet/shared/errors";
-import { KeyUsageBit, Oid } from "@signet/shared/oids";
+import { KeyUsageBit, signatureHashes } from "@signet/shared/oids";
 import { decodeSinglePem, encodePem } from "@signet/shared/pem";
 import type { TrustDomain } from "@signet/shared/spiffe-id";
-import type { Crypto, HashName, Signer } from "../crypto.ts";
+import type { Crypto, Signer } from "../crypto.ts";
 import { readPublicKey } from "../request/public-key.ts";
 import type { ParsedPublicKey } from "../types.ts";
 import type { AuthorityDocument, AuthorityEntry } from "./document.ts";
@@ -24,14 +24,6 @@ export interface Authority {
   /** PEM of the issuing certificate and what stands between it and the root, without the root. */
   readonly chain: readonly string[];
 }
-
-const signatureHashes: Readonly<Record<string, HashName>> = {
-  [Oid.ecdsaWithSha256]: "SHA-256",
-  [Oid.ecdsaWithSha384]: "SHA-384",
-  [Oid.sha256WithRsa]: "SHA-256",
-  [Oid.sha384WithRsa]: "SHA-384",
-  [Oid.sha512WithRsa]: "SHA-512",
-};
 
 /**
  * The roots of all authorities as PEM, each once, in the order of the document. A tainted authority's root stays until

@@ -1,7 +1,8 @@
-import { X509Certificate } from "node:crypto";
+import { verify as verifySignature } from "node:crypto";
 import type { Certificate } from "@signet/shared/ca-api";
 import { type ParsedCertificate, parseCertificate, readSvid, sameBytes } from "@signet/shared/certificate";
 import { asSignetError, SignetError } from "@signet/shared/errors";
+import { signatureHashes } from "@signet/shared/oids";
 import { decodeSinglePem, encodePem } from "@signet/shared/pem";
 import type { SpiffeId } from "@signet/shared/spiffe-id";
 import { type Authority, type Bundle, readAuthority } from "./bundle.ts";
@@ -72,36 +73,49 @@ function checkTime({ notBefore, notAfter }: ParsedCertificate, now: number): voi
     throw invalid("a certificate of the chain is not valid yet; is the clock right?");
 }
 
-// Every answer of a CA carries the same intermediates for months.
-let lastIntermediates: { readonly pem: string; readonly read: readonly Authority[] } = { pem: "", read: [] };
+// Every answer of a CA carries the same intermediates for months: they are read, and followed up to a root, once.
+let last: { readonly pem: string; readonly read: readonly Authority[]; anchoredIn?: Bundle } = { pem: "", read: [] };
 
 function readIntermediates(pems: readonly string[]): readonly Authority[] {
   const pem = pems.join("\n");
-  if (lastIntermediates.pem !== pem) {
-    lastIntermediates = { pem, read: pems.map((one) => readAuthority(decodeSinglePem(one, ["CERTIFICATE"]))) };
-  }
-  return lastIntermediates.read;
+  if (last.pem !== pem) last = { pem, read: pems.map((one) => readAuthority(decodeSinglePem(one, ["CERTIFICATE"]))) };
+  return last.read;
 }
 
 function checkSignatures(leaf: ParsedCertificate, intermediates: readonly Authority[], bundle: Bundle): void {
-  let subject: ParsedCertificate = leaf;
-  let verifier = new X509Certificate(leaf.der);
-  for (const [below, authority] of intermediates.entries()) {
-    if (!signedBy(subject, verifier, authority, below))
-      throw invalid(`certificate ${below + 1} did not sign the one before`);
-    subject = authority.certificate;
-    verifier = authority.verifier;
+  const [issuing] = intermediates;
+  if (issuing === undefined) {
+    if (!bundle.roots.some((root) => signedBy(leaf, root, 0))) throw invalid(unanchored);
+    return;
   }
-  const anchored = bundle.roots.some((root) => signedBy(subject, verifier, root, intermediates.length));
-  if (!anchored) throw invalid("the chain does not lead to a root of the trust bundle");
+  if (!signedBy(leaf, issuing, 0)) throw invalid("certificate 1 did not sign the one before");
+  if (last.read === intermediates && last.anchoredIn === bundle) return;
+  checkIntermediates(intermediates, bundle);
+  if (last.read === intermediates) last.anchoredIn = bundle;
+}
+
+const unanchored = "the chain does not lead to a root of the trust bundle";
+
+function checkIntermediates(intermediates: readonly Authority[], bundle: Bundle): void {
+  for (const [below, { certificate }] of intermediates.entries()) {
+    const next = intermediates[below + 1];
+    const signed =
+      next === undefined
+        ? bundle.roots.some((root) => signedBy(certificate, root, below + 1))
+        : signedBy(certificate, next, below + 1);
+    if (!signed)
+      throw invalid(next === undefined ? unanchored : `certificate ${below + 2} did not sign the one before`);
+  }
 }
 
 /** @param below how many intermediates stand between `issuer` and the leaf */
-function signedBy(subject: ParsedCertificate, verifier: X509Certificate, issuer: Authority, below: number): boolean {
+function signedBy(subject: ParsedCertificate, issuer: Authority, below: number): boolean {
   if (!sameBytes(subject.issuer, issuer.certificate.subject)) return false;
   const pathLength = issuer.certificate.basicConstraints?.pathLength;
   if (pathLength !== undefined && pathLength < below) return false;
-  return verifier.verify(issuer.verifier.publicKey);
+  const hash = signatureHashes[subject.signatureAlgorithm];
+  if (hash === undefined) throw invalid("a certificate of the chain has a signature algorithm that is not known");
+  return verifySignature(hash, subject.tbs, issuer.publicKey, subject.signature);
 }
 
 function invalid(reason: string): SignetError {

@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPublicKey, type KeyObject } from "node:crypto";
 import type { TrustBundle } from "@signet/shared/ca-api";
 import { type ParsedCertificate, parseCertificate } from "@signet/shared/certificate";
 import { asSignetError, SignetError } from "@signet/shared/errors";
@@ -10,7 +10,7 @@ import type { Deps } from "../deps.ts";
 /** A certificate that may sign others, ready to verify with. */
 export interface Authority {
   readonly certificate: ParsedCertificate;
-  readonly verifier: X509Certificate;
+  readonly publicKey: KeyObject;
 }
 
 export interface Bundle {
@@ -104,7 +104,8 @@ export function readAuthority(der: Uint8Array): Authority {
   if (certificate.keyUsage !== undefined && certificate.keyUsage.bits[KeyUsageBit.keyCertSign] !== true) {
     throw new SignetError("malformed-certificate", "its key usage lacks keyCertSign");
   }
-  return { certificate, verifier: new X509Certificate(der) };
+  const key = Buffer.from(certificate.publicKey);
+  return { certificate, publicKey: createPublicKey({ key, format: "der", type: "spki" }) };
 }
 
 function invalid(reason: string): SignetError {
