@@ -30,16 +30,22 @@ export async function refuseStrangers(screen: Screen, stage: Stage): Promise<voi
     ["without TLS", callPlain(port)],
     ["with TLS and no certificate", callTls(port)],
     ["with another CA's certificate for sleep", callTls(port, await makeForeignIdentity(sleep))],
-    ["with our CA's certificate for another service account", callTls(port, visitor)],
+    ["with our CA's certificate for another account", callTls(port, visitor)],
   ];
   for (const [who, asked] of strangers) {
     const { status, fault } = await asked;
     if (status !== undefined) throw new CheckFailed(`a client ${who} was answered ${status} by httpbin.foo`);
-    screen.ok(`no answer for a client ${who} (${fault})`);
+    screen.ok(`no answer for a client ${who} (${inWords(fault)})`);
   }
   // The same client with the right identity is let in, so it was the identity that made the difference.
   const { status, fault } = await callTls(port, friend);
   if (status !== 200)
     throw new CheckFailed(`a client with an identity of sleep was not answered 200 but ${status ?? fault}`);
   screen.ok("and 200 for the same client with an identity of sleep");
+}
+
+/** `ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED` as people say it. */
+function inWords(fault: string): string {
+  const alert = /^ERR_SSL_.*ALERT_(\w+)$/.exec(fault)?.[1];
+  return alert === undefined ? fault : `TLS alert: ${alert.toLowerCase().replaceAll("_", " ")}`;
 }
