@@ -62,17 +62,24 @@ const keysSchema = v.union(
   'must be "file:PATH", an https URL, "discovery" or a JWK Set',
 );
 
-const issuerSchema = v.strictObject({
-  issuer: v.pipe(v.string(), v.nonEmpty("must not be empty")),
-  audiences: v.pipe(
-    v.array(v.pipe(v.string(), v.nonEmpty("must not be empty"))),
-    v.minLength(1, "at least one audience is needed"),
+const issuerSchema = v.pipe(
+  v.strictObject({
+    issuer: v.pipe(v.string(), v.nonEmpty("must not be empty")),
+    audiences: v.pipe(
+      v.array(v.pipe(v.string(), v.nonEmpty("must not be empty"))),
+      v.minLength(1, "at least one audience is needed"),
+    ),
+    keys: keysSchema,
+    trustDomain: v.optional(trustDomain),
+    algorithms: v.optional(v.pipe(v.array(v.picklist(tokenAlgorithms)), v.minLength(1)), [...tokenAlgorithms]),
+    maxTokenLifetime: v.optional(duration(60, 366 * day, "1m to 366d"), "24h"),
+  }),
+  v.forward(
+    // The issuer's name is where discovery asks; over plain http anybody on the way could answer.
+    v.check(({ issuer, keys }) => keys !== "discovery" || isAllowedKeyUrl(issuer), '"discovery" needs an https issuer'),
+    ["keys"],
   ),
-  keys: keysSchema,
-  trustDomain: v.optional(trustDomain),
-  algorithms: v.optional(v.pipe(v.array(v.picklist(tokenAlgorithms)), v.minLength(1)), [...tokenAlgorithms]),
-  maxTokenLifetime: v.optional(duration(60, 366 * day, "1m to 366d"), "24h"),
-});
+);
 
 const agentAccount = v.pipe(v.string(), v.regex(/^[a-z0-9-]+\/[a-z0-9.-]+$/, "must be namespace/service-account"));
 
@@ -125,11 +132,12 @@ export type IssuerConfig = Config["issuers"][number];
 export function parseConfig(text: string, source: string): Config {
   const errors: ParseError[] = [];
   const value: unknown = parse(text, errors, { allowTrailingComma: true });
-  if (errors.length > 0 || text.trim() === "") {
+  if (text.trim() === "") throw configError(source, ["it is empty"]);
+  if (errors.length > 0) {
     const faults = errors.map(
       ({ error, offset }) => `line ${text.slice(0, offset).split("\n").length}: ${printParseErrorCode(error)}`,
     );
-    throw configError(source, faults.length > 0 ? faults : ["it is empty"]);
+    throw configError(source, faults);
   }
   return validateConfig(configSchema, value, source);
 }
