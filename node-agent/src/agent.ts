@@ -86,14 +86,14 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     const { BundlePoll } = (await loading)[1];
     new BundlePoll(client, bundles, agenda, deps).start();
     if (config.admin !== "off") {
-      const { createAdmin, serveAdmin } = await import("./admin.ts");
-      const app = createAdmin({
+      const { serveAdmin } = await import("./admin.ts");
+      const sources = {
         metrics,
         workloads: () => [...workloads.all].map(viewOf),
         isListening: () => socket !== undefined,
         hasBundle: () => bundles.current !== undefined,
-      });
-      admin = await serveAdmin(app, config.admin);
+      };
+      admin = await serveAdmin(sources, config.admin);
       log.info({ url: admin.url }, "admin routes");
     }
   } catch (error) {

@@ -4,7 +4,7 @@ import type { DataSource } from "@signet/node-agent/sds/gen/envoy/config/core/v3
 import { createRequest, DiscoveryResponseSchema, SecretSchema, secretTypeUrl } from "./messages.ts";
 
 /** A secret as a client sees it. */
-export interface SeenSecret {
+interface SeenSecret {
   readonly name: string;
   readonly kind: "tlsCertificate" | "validationContext";
   readonly chain: string;

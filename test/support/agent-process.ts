@@ -16,7 +16,7 @@ export interface AgentOptions {
 }
 
 /** What GET /v1/workloads says of one workload; it says more, which nothing here needs. */
-export interface AgentWorkload {
+interface AgentWorkload {
   readonly spiffeId: string;
   readonly podName: string;
   readonly podUid: string;

@@ -23,7 +23,7 @@ export const subjectAltName = (critical: boolean, ...names: readonly Uint8Array[
   extension(Oid.subjectAltName, critical, sequence(...names));
 
 /** Extensions of a good X509-SVID, each by its name so that a test can take one out or put another in its place. */
-export const svidExtensions = {
+const svidExtensions = {
   basicConstraints: caFalse,
   keyUsage: keyUsage(KeyUsageBit.digitalSignature),
   extendedKeyUsage: extendedKeyUsage(Oid.serverAuth, Oid.clientAuth),

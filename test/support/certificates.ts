@@ -83,7 +83,7 @@ export async function requestIdentity(
 }
 
 /** The CA's refusal, with its status. */
-export class RefusedError extends Error {
+class RefusedError extends Error {
   readonly status: number;
 
   constructor(status: number, text: string) {

@@ -13,7 +13,7 @@ import { type HttpBackend, startHttpBackend } from "./http-backend.ts";
 import { freePort } from "./ports.ts";
 import { makePod, type PodIdentity, type TokenIssuer } from "./token-issuer.ts";
 
-export const namespaces = ["foo", "bar"] as const;
+const namespaces = ["foo", "bar"] as const;
 export type Namespace = (typeof namespaces)[number];
 
 /** A workload: a pod, its token file, its Envoy. */

@@ -8,7 +8,14 @@ const minModules = 100;
 
 const { status, stdout, stderr } = spawnSync(
   process.execPath,
-  ["node_modules/dependency-cruiser/bin/dependency-cruiser.mjs", "--config", ".dependency-cruiser.mjs", "shared/src", "ca-worker/src", "node-agent/src"],
+  [
+    "node_modules/dependency-cruiser/bin/dependency-cruiser.mjs",
+    "--config",
+    ".dependency-cruiser.mjs",
+    "shared/src",
+    "ca-worker/src",
+    "node-agent/src",
+  ],
   { cwd: root, encoding: "utf8" },
 );
 process.stdout.write(stdout);
