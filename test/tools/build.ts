@@ -1,6 +1,7 @@
 /** Bundles the two programs into one file each: less to load at start, nothing to install beside Node. */
-import { rm } from "node:fs/promises";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import { builtinModules } from "node:module";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 
@@ -26,8 +27,7 @@ const programs = [
 ];
 
 for (const { entry, file } of programs) {
-  await rm(`${root}${file}`, { force: true });
-  await build({
+  const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: [entry],
     outfile: file,
@@ -48,5 +48,12 @@ for (const { entry, file } of programs) {
     },
     plugins: [requireBuiltins],
     logLevel: "warning",
+    write: false,
   });
+  // Each file is there whole, before and after: somebody may be starting the program right now.
+  for (const { path, contents } of outputFiles) {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(`${path}.new`, contents);
+    await rename(`${path}.new`, path);
+  }
 }
