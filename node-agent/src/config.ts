@@ -89,7 +89,7 @@ export function parseConfig(given: Settings, faults: readonly string[] = []): Co
     bundle === undefined ||
     allBundles === undefined
   ) {
-    throw configError("signet-agent", found);
+    throw configError("this", found);
   }
   const { caCert, nodeToken, ttlSeconds } = config;
   const names = { svid, bundle, allBundles };
