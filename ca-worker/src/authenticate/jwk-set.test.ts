@@ -47,6 +47,18 @@ describe("a JWK Set of an issuer", () => {
     expect(await keys.find("a", "RS256")).toBeDefined();
   });
 
+  test("keys of a kind that is not known yet are left out", async () => {
+    const keys = JwkSet.parse({
+      keys: [
+        { kty: "AKP", alg: "ML-DSA-65", pub: "AA", kid: "a" },
+        { ...rsaJwk, kid: "b" },
+      ],
+    });
+    expect(await keys.find("a", "RS256")).toBeUndefined();
+    expect(await keys.find("b", "RS256")).toBeDefined();
+    expect(() => JwkSet.parse({ keys: [{ kty: "AKP", pub: "AA" }] })).toThrow(invalid);
+  });
+
   test("keys for encryption are left out, whatever their kid", async () => {
     const keys = JwkSet.parse({
       keys: [

@@ -23,16 +23,21 @@ const minRsaModulusCharacters = Math.ceil(minRsaModulusBits / 6); // in base64ur
 
 const ecAlgorithms: Readonly<Record<string, TokenAlgorithm>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512" };
 
+const knownKinds = ["RSA", "EC", "OKP"];
+
 const publicJwk = v.pipe(
   v.looseObject({
-    kty: v.picklist(["RSA", "EC", "OKP"], "only RSA, EC and OKP keys can verify tokens"),
+    kty: v.string(),
     kid: v.optional(v.pipe(v.string(), v.nonEmpty())),
     use: v.optional(v.string()),
     alg: v.optional(v.string()),
     crv: v.optional(v.string()),
     n: v.optional(v.string()),
   }),
-  v.check((jwk) => !("d" in jwk) && !("k" in jwk), "this is a private or symmetric key; give the public one"),
+  v.check(
+    (jwk) => !("d" in jwk) && !("k" in jwk) && jwk.kty !== "oct",
+    "this is a private or symmetric key; give the public one",
+  ),
   v.check((jwk) => jwk.kty !== "RSA" || (jwk.n ?? "").length >= minRsaModulusCharacters, "an RSA key under 2048 bits"),
 );
 type PublicJwk = v.InferOutput<typeof publicJwk>;
@@ -51,7 +56,8 @@ export class JwkSet {
   }
 
   /**
-   * Takes the keys that can verify tokens. Keys for another `use` are left out; a private, symmetric or weak key is a
+   * Takes the keys that can verify tokens. Keys for another `use` and of a kind that is not known (RFC 7517 §5) are left
+   * out; a private, symmetric or weak key is a
    * fault of the whole set, because somebody should know.
    * @throws SignetError `config-invalid`
    */
@@ -59,7 +65,9 @@ export class JwkSet {
     const result = v.safeParse(v.looseObject({ keys: v.array(publicJwk) }), document);
     if (!result.success)
       throw new SignetError("config-invalid", `not a JWK Set: ${describeIssues(result.issues).join("; ")}`);
-    const keys = result.output.keys.filter(({ use }) => use === undefined || use === "sig");
+    const keys = result.output.keys.filter(
+      ({ kty, use }) => knownKinds.includes(kty) && (use === undefined || use === "sig"),
+    );
     if (keys.length === 0) throw new SignetError("config-invalid", "not a JWK Set: it has no key for signatures");
     return new JwkSet(keys);
   }
