@@ -1,0 +1,139 @@
+import { sign } from "node:crypto";
+import { bitString, DerReader, oid, sequence, Tag, tlv } from "@signet/shared/der";
+import { asSignetError, SignetError } from "@signet/shared/errors";
+import { Oid } from "@signet/shared/oids";
+import { decodeSinglePem, encodePem } from "@signet/shared/pem";
+import { publicKeyKinds } from "@signet/shared/public-key";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { caFalse, commonName, makeCsr, makeKey, publicKeyDer } from "../../../test/support/csr.ts";
+import { mutation } from "../../../test/support/mutation.ts";
+import { nodeCrypto } from "../entry/node/crypto.ts";
+import type { ParsedCsr } from "../types.ts";
+import { webCrypto } from "../webcrypto.ts";
+import { readCsr } from "./csr.ts";
+
+const uris = ["spiffe://cluster.local/ns/foo/sa/sleep"];
+const codes = ["malformed-csr", "csr-not-allowed", "key-not-allowed"];
+const samples = (["p256", "p384", "ed25519", "rsa2048"] as const).map((kind) => {
+  const key = makeKey(kind);
+  const pem = makeCsr({ key, uris, subject: commonName("sleep"), extensions: [caFalse] });
+  return { spki: Buffer.from(publicKeyDer(key)), pem, der: decodeSinglePem(pem, ["CERTIFICATE REQUEST"]) };
+});
+const sample = fc.constantFrom(...samples);
+
+/** CSRs whose inner part can be spoilt and then signed by its own key. */
+const resigned = [
+  { kind: "p256" as const, hash: "sha256", algorithm: sequence(oid(Oid.ecdsaWithSha256)) },
+  { kind: "ed25519" as const, hash: null, algorithm: sequence(oid(Oid.ed25519)) },
+  { kind: "rsa2048" as const, hash: "sha256", algorithm: sequence(oid(Oid.sha256WithRsa), tlv(Tag.null)) },
+].map(({ kind, hash, algorithm }) => {
+  const key = makeKey(kind);
+  const der = decodeSinglePem(makeCsr({ key, uris, subject: commonName("sleep"), extensions: [caFalse] }), [
+    "CERTIFICATE REQUEST",
+  ]);
+  const info = new DerReader(der).enter().expect(Tag.sequence).bytes.slice();
+  return {
+    spki: Buffer.from(publicKeyDer(key)),
+    resign(spoil: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>): string {
+      const spoilt = spoil(info);
+      return encodePem("CERTIFICATE REQUEST", sequence(spoilt, algorithm, bitString(sign(hash, spoilt, key))));
+    },
+  };
+});
+
+/** What a CSR is, or undefined when it is refused with a code that a CSR can have; anything else thrown fails. */
+async function valueOrRefusal(pem: string, crypto = nodeCrypto): Promise<ParsedCsr | undefined> {
+  try {
+    return await readCsr(pem, publicKeyKinds, crypto);
+  } catch (error) {
+    if (error instanceof SignetError && codes.includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
+describe("property: a spoilt CSR is refused, or it is still of the same key", () => {
+  test("good ones are read", async () => {
+    for (const { pem, spki } of samples) {
+      const csr = await valueOrRefusal(pem);
+      expect(Buffer.from(csr?.publicKey.spki ?? [])).toEqual(spki);
+      expect(csr?.uris).toEqual(uris);
+    }
+  });
+
+  test("changes of the DER, on both platforms alike", async () => {
+    const codesSeen = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(sample, mutation, async ({ der, spki }, spoil) => {
+        const spoilt = spoil(der);
+        const pem = encodePem("CERTIFICATE REQUEST", spoilt);
+        const csr = await valueOrRefusal(pem);
+        // Everything but the signature is under it; of the signature, only another one of the same key could be accepted.
+        if (csr !== undefined) {
+          expect(Buffer.from(csr.publicKey.spki)).toEqual(spki);
+          expect(csr.uris).toEqual(uris);
+          expect(Buffer.from(spoilt)).toEqual(Buffer.from(der));
+        }
+        expect(await valueOrRefusal(pem, webCrypto)).toEqual(csr);
+        await readCsr(pem, publicKeyKinds, nodeCrypto).catch((error: unknown) => {
+          codesSeen.add(asSignetError(error, "internal").code);
+        });
+      }),
+      { numRuns: 2_000 },
+    );
+    expect([...codesSeen].sort()).toEqual([...codes].sort());
+  });
+
+  test("changes of the PEM", async () => {
+    // White space of this kind does not matter, wherever a line can end.
+    const breakLine = fc.noBias(fc.nat(9_999)).map((part) => (pem: Uint8Array<ArrayBuffer>) => {
+      const at = Math.floor((part / 10_000) * pem.length);
+      return Uint8Array.of(...pem.subarray(0, at), 0x20, 0x0d, 0x0a, ...pem.subarray(at));
+    });
+    let accepted = 0;
+    await fc.assert(
+      fc.asyncProperty(sample, fc.oneof(mutation, breakLine), async ({ pem, spki }, spoil) => {
+        const text = new TextDecoder("latin1").decode(spoil(new TextEncoder().encode(pem)));
+        const csr = await valueOrRefusal(text);
+        if (csr === undefined) return;
+        accepted++;
+        expect(Buffer.from(csr.publicKey.spki)).toEqual(spki);
+        expect(csr.uris).toEqual(uris);
+      }),
+      { numRuns: 2_000 },
+    );
+    expect(accepted).toBeGreaterThan(100);
+  });
+
+  test("changes of the DER under a signature that fits again", async () => {
+    // Whoever holds a key can sign anything: this gets past the signature into what a CSR says.
+    let accepted = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.nat(2), mutation, async (which, spoil) => {
+        const { spki, resign } = resigned[which] as (typeof resigned)[number];
+        const csr = await valueOrRefusal(resign(spoil));
+        if (csr === undefined) return;
+        accepted++;
+        expect(Buffer.from(csr.publicKey.spki)).toEqual(spki);
+        for (const uri of csr.uris) expect(typeof uri).toBe("string");
+      }),
+      { numRuns: 3_000 },
+    );
+    expect(accepted).toBeGreaterThan(20);
+  });
+
+  test("any text", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(
+          fc.string(),
+          fc.uint8Array({ minLength: 1 }).map((der) => encodePem("CERTIFICATE REQUEST", der)),
+        ),
+        async (text) => {
+          expect(await valueOrRefusal(text)).toBeUndefined();
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
