@@ -5,10 +5,8 @@ export class Cleanup {
   readonly #steps: Step[] = [];
   #running: Promise<void> | undefined;
 
-  /** `atExit` is for a process that ends before `step` had its turn. */
-  add(step: Step, atExit?: () => void): void {
+  add(step: Step): void {
     this.#steps.push(step);
-    if (atExit !== undefined) process.on("exit", atExit);
   }
 
   run(): Promise<void> {

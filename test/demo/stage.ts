@@ -1,11 +1,10 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type RunningAgent, startAgent } from "../support/agent-process.ts";
 import { agentServiceAccount, caConfig } from "../support/ca-config.ts";
 import { startCaInWorkerd, type WorkerdCa } from "../support/ca-workerd.ts";
 import { envoyBinary } from "../support/envoy-binary.ts";
 import { Mesh } from "../support/mesh.ts";
-import { killAllAtExit, stopAll } from "../support/processes.ts";
+import { stopAll } from "../support/processes.ts";
 import { ensureBuilt } from "../support/repo.ts";
 import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
 import { makeWorkFolder } from "../support/work-folder.ts";
@@ -34,9 +33,7 @@ export async function openStage(screen: Screen, cleanup: Cleanup): Promise<Stage
   const envoy = await envoyBinary((line) => screen.note(`..  ${line}`));
   await screen.during("building the two programs", ensureBuilt());
   const { path: folder, remove } = await makeWorkFolder("demo");
-  // Programs end before their folder goes, whichever way the demo ends.
-  killAllAtExit();
-  cleanup.add(remove, () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  cleanup.add(remove);
   cleanup.add(stopAll);
 
   const issuer = await TokenIssuer.create();

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { atExit } from "./at-exit.ts";
 
 export interface ProgramOptions {
   /** For messages. */
@@ -120,18 +121,9 @@ export async function stopAll(): Promise<void> {
 export function killAllAtExit(): void {
   if (guarded) return;
   guarded = true;
-  const killAll = () => {
+  atExit(() => {
     for (const program of running) program.signal("SIGKILL");
-  };
-  process.on("exit", killAll);
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    // Whoever listens already ends in an orderly way by itself.
-    if (process.listenerCount(signal) > 0) continue;
-    process.once(signal, () => {
-      killAll();
-      process.kill(process.pid, signal);
-    });
-  }
+  });
 }
 
 export interface RunResult {
