@@ -178,6 +178,16 @@ describe("wrong answers are never served", () => {
   );
 });
 
+test("an answer without end is cut off", async () => {
+  world.ca.script = { wrong: "huge" };
+  world
+    .client()
+    .withToken(world.ca.token(makePod()))
+    .request({ names: ["default"] });
+  const { fields } = await world.untilLogged("no certificate yet; will try again");
+  expect(fields.reason).toContain("over 524288 bytes");
+});
+
 describe("the trust bundle", () => {
   test("is asked for again with its etag, and pushed to ROOTCA alone when it changes", async () => {
     const client = world.client();
@@ -233,6 +243,21 @@ describe("state", () => {
     await until("the stream to be gone", () => world.metrics.streams === 0, { every: 5 });
     world.clock.advance(601);
     expect(await world.workloads()).toEqual([]);
+  });
+
+  test("whose renewal fell due with nobody there is renewed for the next who comes", async () => {
+    const token = world.ca.token(makePod(), { lifetime: 7_200 });
+    const client = world.client();
+    const stream = client.withToken(token).request({ names: ["default"] });
+    const first = await stream.next();
+    world.clock.advance(1_500);
+    stream.cancel();
+    await until("the stream to be gone", () => world.metrics.streams === 0, { every: 5 });
+    world.clock.advance(400);
+    expect(world.ca.requests).toHaveLength(1);
+    const again = client.withToken(token).request({ names: ["default"] });
+    expect(serialOf(await again.next())).toBe(serialOf(first));
+    expect(serialOf(await again.next())).not.toBe(serialOf(first));
   });
 
   test("shows no secret on any page", async () => {
