@@ -28,10 +28,20 @@ export interface Authority {
 /**
  * The roots of all authorities as PEM, each once, in the order of the document. A tainted authority's root stays until
  * it is removed: workloads that it vouches for must be reachable until they have a new certificate.
+ * @throws SignetError `authority-invalid`
  */
 export function rootsOf(document: AuthorityDocument): string[] {
-  const roots = document.authorities.map(({ chain }) => chain.at(-1) ?? "");
-  return [...new Set(roots.map((pem) => encodePem("CERTIFICATE", decodeSinglePem(pem, ["CERTIFICATE"]))))];
+  return [...new Set(document.authorities.map(readRoot))];
+}
+
+function readRoot({ id, chain }: AuthorityEntry): string {
+  try {
+    const { der } = parseCertificate(decodeSinglePem(chain.at(-1) ?? "", ["CERTIFICATE"]));
+    return encodePem("CERTIFICATE", der);
+  } catch (error) {
+    const { message } = asSignetError(error, "authority-invalid");
+    throw new SignetError("authority-invalid", `the root of authority ${id}: ${message}`, { cause: error });
+  }
 }
 
 /**
