@@ -1,5 +1,9 @@
 import type { Socket } from "node:net";
-import { Server, ServerCredentials, type ServerDuplexStream, status as Status } from "@grpc/grpc-js";
+import type { ServerDuplexStream } from "@grpc/grpc-js";
+// The index loads the whole client too: 35 ms of every start. Versions are pinned, and these paths are in the package.
+import { Status } from "@grpc/grpc-js/build/src/constants.js";
+import { Server } from "@grpc/grpc-js/build/src/server.js";
+import { ServerCredentials } from "@grpc/grpc-js/build/src/server-credentials.js";
 import { asSignetError, type SignetError } from "@signet/shared/errors";
 import type { Deps } from "../deps.ts";
 import type { Caller } from "../identity/caller.ts";

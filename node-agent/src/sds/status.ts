@@ -1,4 +1,4 @@
-import { status as Status } from "@grpc/grpc-js";
+import { Status } from "@grpc/grpc-js/build/src/constants.js";
 import type { SignetError, SignetErrorCode } from "@signet/shared/errors";
 
 /** How a stream ends for each reason that it can end for; what is not here is our own fault. */
