@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
@@ -119,7 +120,12 @@ async function makeDevelopmentAuthority(
 
 function readTls({ certificate, key }: NonNullable<ServeOptions["tls"]>): { cert: Buffer; key: Buffer } {
   try {
-    return { cert: readFileSync(certificate), key: readFileSync(key) };
+    const files = { cert: readFileSync(certificate), key: readFileSync(key) };
+    // A pair that does not go together would show only at a client's first handshake.
+    if (!new X509Certificate(files.cert).checkPrivateKey(createPrivateKey(files.key))) {
+      throw new SignetError("config-invalid", "the key is not the certificate's");
+    }
+    return files;
   } catch (error) {
     throw new SignetError(
       "config-invalid",
