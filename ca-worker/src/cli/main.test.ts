@@ -1,0 +1,166 @@
+import { spawn } from "node:child_process";
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TokenIssuer } from "../../../test/support/token-issuer.ts";
+import { makeWorkFolder, type WorkFolder } from "../../../test/support/work-folder.ts";
+import { parseAuthorityDocument } from "../authority/document.ts";
+
+const program = fileURLToPath(new URL("main.ts", import.meta.url));
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `signet-ca` to its end; `seen` may do something once standard output holds a whole line. */
+function signetCa(
+  args: readonly string[],
+  { env = {}, onLine }: { env?: NodeJS.ProcessEnv; onLine?: (line: string, stop: () => void) => void } = {},
+): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [program, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { PATH: process.env.PATH, ...env },
+    });
+    let [stdout, stderr] = ["", ""];
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+      if (stdout.endsWith("\n")) onLine?.(stdout.trim(), () => child.kill("SIGTERM"));
+    });
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+describe.concurrent("signet-ca", () => {
+  let folder: WorkFolder;
+  let keys: unknown;
+  beforeAll(async () => {
+    folder = await makeWorkFolder("cli");
+    keys = (await TokenIssuer.create()).jwks;
+  });
+  afterAll(() => folder.remove());
+
+  /** Writes a configuration of its own for a test. */
+  async function configFile(name: string, store = `file:${name}-authority.json`, more: object = {}): Promise<string> {
+    const issuers = [{ issuer: "https://issuer", audiences: ["signet-ca"], keys }];
+    const path = join(folder.path, `${name}.json`);
+    await writeFile(path, JSON.stringify({ trustDomain: "cluster.local", authority: { store }, issuers, ...more }));
+    return path;
+  }
+
+  test.each([
+    { rule: "no command", args: [], code: 2 },
+    { rule: "--help", args: ["--help"], code: 0 },
+    { rule: "--version", args: ["--version"], code: 0 },
+    { rule: "help of a step", args: ["authority", "init", "--help"], code: 0 },
+    { rule: "an unknown command", args: ["sreve"], code: 2 },
+    { rule: "an unknown step", args: ["authority", "activat"], code: 2 },
+    { rule: "an unknown flag", args: ["serve", "--confg", "x"], code: 2, named: "--confg" },
+    { rule: "an unknown flag of a step", args: ["authority", "status", "--all"], code: 2, named: "--all" },
+    { rule: "an argument too many", args: ["serve", "ca.json"], code: 2 },
+    { rule: "no configuration", args: ["serve"], code: 2, named: "--config" },
+    {
+      rule: "a configuration that is missing",
+      args: ["serve", "--config", "/none.json"],
+      code: 2,
+      named: "/none.json",
+    },
+    { rule: "an unknown log level", args: ["serve", "--log-level", "loud"], code: 2, named: "--log-level" },
+    { rule: "an address without a port", args: ["serve", "--listen", "127.0.0.1"], code: 2, named: "--listen" },
+    { rule: "a port over 65535", args: ["serve", "--listen", "127.0.0.1:65536"], code: 2, named: "--listen" },
+    { rule: "plain http on every address", args: ["serve", "--listen", "0.0.0.0:0"], code: 2, named: "--tls-cert" },
+    { rule: "plain http on every IPv6 address", args: ["serve", "--listen", "[::]:0"], code: 2, named: "--tls-cert" },
+    { rule: "a certificate without its key", args: ["serve", "--tls-cert", "x"], code: 2, named: "--tls-key" },
+  ])("$rule ends with $code", async ({ args, code, named = "" }) => {
+    const ended = await signetCa(args);
+    expect({ code: ended.code, stderr: ended.stderr }).toEqual({ code, stderr: expect.stringContaining(named) });
+    // What is asked for goes to standard output, what is wrong to standard error.
+    expect(ended.stdout === "").toBe(code !== 0);
+    expect(ended.stderr).not.toContain("    at ");
+  });
+
+  test("a wrong configuration ends with 2 and names every key", async () => {
+    const config = await configFile("wrong", "s3:x", { leafs: 1 });
+    const { code, stderr } = await signetCa(["serve", "--config", config]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("authority.store");
+    expect(stderr).toContain("leafs");
+  });
+
+  test("init writes the authority and its root key, once; status lists it", async () => {
+    const config = await configFile("init");
+    const [path, rootKey] = ["init-authority.json", "init-authority.root-key.pem"].map((name) =>
+      join(folder.path, name),
+    );
+    expect((await signetCa(["authority", "status", "--config", config])).code).toBe(69);
+    const made = await signetCa(["authority", "init", "--config", config]);
+    expect({ code: made.code, stdout: made.stdout }).toEqual({ code: 0, stdout: "" });
+    for (const file of [path, rootKey]) expect((await stat(file ?? "")).mode & 0o777).toBe(0o600);
+    const text = await readFile(path ?? "", "utf8");
+
+    expect((await signetCa(["authority", "init", "--config", config])).code).toBe(69);
+    expect(await readFile(path ?? "", "utf8")).toBe(text);
+
+    const { authorities } = parseAuthorityDocument(text);
+    const status = await signetCa(["authority", "status", "--config", config]);
+    expect(status.code).toBe(0);
+    expect(status.stdout).toMatch(/^sequence 1\n/);
+    expect(status.stdout).toContain(authorities[0]?.id);
+    expect(status.stdout + status.stderr + made.stderr).not.toContain(authorities[0]?.key.pkcs8);
+  });
+
+  test("init for a variable prints the document alone, on one line", async () => {
+    const config = await configFile("env", "env:SIGNET_AUTHORITY");
+    const unsaid = await signetCa(["authority", "init", "--config", config]);
+    expect({ code: unsaid.code, stdout: unsaid.stdout }).toEqual({ code: 2, stdout: "" });
+    const rootKey = join(folder.path, "env-root-key.pem");
+    const { code, stdout, stderr } = await signetCa(["authority", "init", "--config", config, "--root-key", rootKey]);
+    expect(code).toBe(0);
+    expect(stdout.trim().split("\n")).toHaveLength(1);
+    const { authorities } = parseAuthorityDocument(stdout);
+    expect(stderr).not.toContain(authorities[0]?.key.pkcs8);
+    expect((await stat(rootKey)).mode & 0o777).toBe(0o600);
+    // The variable feeds it back, the configuration too being in one.
+    const env = { SIGNET_CONFIG: await readFile(config, "utf8"), SIGNET_AUTHORITY: stdout };
+    expect((await signetCa(["authority", "status"], { env })).stdout).toContain(authorities[0]?.id);
+  });
+
+  test("init may forget the root's key", async () => {
+    const config = await configFile("discard");
+    expect((await signetCa(["authority", "init", "--config", config, "--discard-root-key"])).code).toBe(0);
+    await stat(join(folder.path, "discard-authority.json"));
+    await expect(stat(join(folder.path, "discard-authority.root-key.pem"))).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  test("serve says where, answers there, and ends with 0 on SIGTERM", async () => {
+    const config = await configFile("serve");
+    const answers: Promise<number>[] = [];
+    const ended = await signetCa(["serve", "--config", config, "--listen", "127.0.0.1:0", "--log-level", "silent"], {
+      onLine(line, stop) {
+        const url = /http:\/\/127\.0\.0\.1:\d+$/.exec(line)?.[0] ?? "";
+        answers.push(
+          fetch(`${url}/readyz`)
+            .then(({ status }) => status)
+            .finally(stop),
+        );
+      },
+    });
+    expect(await Promise.all(answers)).toEqual([200]);
+    expect(ended).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("serve in production without an authority ends with 69", async () => {
+    const config = await configFile("production");
+    const env = { NODE_ENV: "production" };
+    const { code, stderr } = await signetCa(["serve", "--config", config, "--listen", "127.0.0.1:0"], { env });
+    expect(code).toBe(69);
+    expect(stderr).toContain("authority init");
+  });
+});
