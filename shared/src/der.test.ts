@@ -41,6 +41,7 @@ describe("tag and length", () => {
     { rule: "a length of four bytes that would be negative", hex: "30 84 ff ff ff ff 00" },
     { rule: "a length of eight bytes", hex: "30 88 00 00 00 00 00 00 00 01 00" },
     { rule: "a tag of two bytes", hex: "1f 1f 00" },
+    { rule: "a tag of two bytes whose second would do for a length", hex: `5f 20 1f ${"00".repeat(31)}` },
     { rule: "a tag of two bytes, context-specific and constructed", hex: "bf 81 00 00" },
   ])("refuse $rule", ({ hex }) => {
     expect(() => reader(hex).any()).toThrow(malformed);
