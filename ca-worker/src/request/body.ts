@@ -42,6 +42,9 @@ export async function readCertificateRequest(request: HonoRequest): Promise<Cert
   throw new SignetError("malformed-request", describeIssues(result.issues).join("; "));
 }
 
+// A client that is still sending when the connection closes may never see the answer; this much more is read for it.
+const maxDiscardedBytes = 1024 * 1024;
+
 // Without a content-length the size shows only while reading.
 async function readBounded(request: Request): Promise<string> {
   const decoder = new TextDecoder();
@@ -50,12 +53,13 @@ async function readBounded(request: Request): Promise<string> {
   const reader = request.body?.getReader();
   for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read()) {
     size += part.value.byteLength;
-    if (size > maxRequestBytes) {
+    if (size <= maxRequestBytes) text += decoder.decode(part.value, { stream: true });
+    if (size > maxDiscardedBytes) {
       await reader?.cancel();
-      throw tooLarge();
+      break;
     }
-    text += decoder.decode(part.value, { stream: true });
   }
+  if (size > maxRequestBytes) throw tooLarge();
   return text + decoder.decode();
 }
 
