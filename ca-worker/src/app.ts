@@ -2,9 +2,6 @@ import { toHex } from "@signet/shared/base64";
 import type { Logger } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { Hono } from "hono";
-import type { Audit } from "./audit.ts";
-import type { AuthoritySource } from "./authority/source.ts";
-import type { Crypto } from "./crypto.ts";
 import type { IssueDeps } from "./issue.ts";
 import { problemResponse, publicCode } from "./respond/problem.ts";
 import { certificates } from "./routes/certificates.ts";
@@ -16,9 +13,6 @@ export interface AppEnv {
 }
 
 export interface AppDeps extends IssueDeps {
-  readonly authorities: AuthoritySource;
-  readonly crypto: Crypto;
-  readonly audit: Audit;
   readonly logger: Logger;
 }
 

@@ -6,10 +6,10 @@ import { TrustDomain } from "@signet/shared/spiffe-id";
 import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 import * as v from "valibot";
 import { isAllowedKeyUrl } from "./authenticate/fetch-keys.ts";
-import { JwkSet, jwkSetSchema, tokenAlgorithms } from "./authenticate/jwk-set.ts";
+import { JwkSet, type JwkSetDocument, jwkSetSchema, tokenAlgorithms } from "./authenticate/jwk-set.ts";
 
 /** A check that runs a parser of ours and takes its message for the fault. */
-function parsedBy(read: (text: string) => unknown): v.RawCheckAction<string> {
+function parsedBy<Value>(read: (value: Value) => unknown): v.RawCheckAction<Value> {
   return v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
     try {
@@ -23,19 +23,19 @@ function parsedBy(read: (text: string) => unknown): v.RawCheckAction<string> {
 function duration(minSeconds: number, maxSeconds: number, range: string) {
   return v.pipe(
     v.string(),
-    parsedBy(parseDuration),
-    v.transform((text) => {
+    v.rawTransform<string, number>(({ dataset, addIssue, NEVER }) => {
       try {
-        return parseDuration(text);
-      } catch {
-        return minSeconds; // the check before has already said what is wrong
+        return parseDuration(dataset.value);
+      } catch (error) {
+        addIssue({ message: asSignetError(error, "config-invalid").message });
+        return NEVER;
       }
     }),
     v.check((seconds) => seconds >= minSeconds && seconds <= maxSeconds, `must be from ${range}`),
   );
 }
 
-const trustDomain = v.pipe(v.string(), parsedBy(TrustDomain.parse));
+const trustDomain = v.pipe(v.string(), parsedBy<string>(TrustDomain.parse));
 const day = 86_400;
 
 const keysSchema = v.union(
@@ -47,17 +47,7 @@ const keysSchema = v.union(
         'must be "file:PATH", an https URL, "discovery" or a JWK Set',
       ),
     ),
-    v.pipe(
-      jwkSetSchema,
-      v.rawCheck(({ dataset, addIssue }) => {
-        if (!dataset.typed) return;
-        try {
-          JwkSet.parse(dataset.value);
-        } catch (error) {
-          addIssue({ message: asSignetError(error, "config-invalid").message });
-        }
-      }),
-    ),
+    v.pipe(jwkSetSchema, parsedBy<JwkSetDocument>(JwkSet.parse)),
   ],
   'must be "file:PATH", an https URL, "discovery" or a JWK Set',
 );

@@ -1,5 +1,5 @@
-import { pemContentType } from "@signet/shared/ca-api";
-import { Hono } from "hono";
+import { pemContentType, type TrustBundle } from "@signet/shared/ca-api";
+import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
 import type { AppEnv } from "../app.ts";
 import type { AuthoritySource } from "../authority/source.ts";
@@ -15,15 +15,10 @@ export function trustBundle(authorities: AuthoritySource): Hono<AppEnv> {
       default: "application/json",
     });
     const pem = type === pemContentType;
-    const etag = `"${bundle.sequence}-${pem ? "pem" : "json"}"`;
-    const headers = {
-      etag,
-      vary: "accept",
-      "cache-control": `public, max-age=${cacheSeconds(bundle.refreshHintSeconds)}`,
-    };
-    if (matches(context.req.header("if-none-match"), etag)) return context.body(null, 304, headers);
-    const body = pem ? bundle.roots.join("") : JSON.stringify(bundle);
-    return context.body(body, 200, { ...headers, "content-type": type });
+    context.header("vary", "accept");
+    return answer(context, bundle, pem ? "pem" : "json", type, () =>
+      pem ? bundle.roots.join("") : JSON.stringify(bundle),
+    );
   });
 }
 
@@ -31,11 +26,22 @@ export function trustBundle(authorities: AuthoritySource): Hono<AppEnv> {
 export function spiffeBundleEndpoint(authorities: AuthoritySource): Hono<AppEnv> {
   return new Hono<AppEnv>().get("/", async (context) => {
     const { bundle } = await authorities.current();
-    const etag = `"${bundle.sequence}-spiffe"`;
-    const headers = { etag, "cache-control": `public, max-age=${cacheSeconds(bundle.refreshHintSeconds)}` };
-    if (matches(context.req.header("if-none-match"), etag)) return context.body(null, 304, headers);
-    return context.body(JSON.stringify(spiffeBundle(bundle)), 200, { ...headers, "content-type": "application/json" });
+    return answer(context, bundle, "spiffe", "application/json", () => JSON.stringify(spiffeBundle(bundle)));
   });
+}
+
+/** A form of the bundle, or 304 where the client has it; the sequence grows with every change of what is in it. */
+function answer(
+  context: Context<AppEnv>,
+  bundle: TrustBundle,
+  form: string,
+  type: string,
+  body: () => string,
+): Response {
+  const etag = `"${bundle.sequence}-${form}"`;
+  const headers = { etag, "cache-control": `public, max-age=${cacheSeconds(bundle.refreshHintSeconds)}` };
+  if (matches(context.req.header("if-none-match"), etag)) return context.body(null, 304, headers);
+  return context.body(body(), 200, { ...headers, "content-type": type });
 }
 
 // A cache in between must not eat up the time that a new root has to be seen in.
