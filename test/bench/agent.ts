@@ -1,10 +1,8 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { agentServiceAccount, caConfig, trustDomain } from "../support/ca-config.ts";
+import { launchAgent } from "../support/agent-process.ts";
+import { agentServiceAccount, caConfig } from "../support/ca-config.ts";
 import { startCaProcess } from "../support/ca-process.ts";
-import { freePort } from "../support/ports.ts";
-import { Program } from "../support/processes.ts";
-import { agentProgram } from "../support/repo.ts";
 import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
 import { makeWorkFolder } from "../support/work-folder.ts";
 import { cpuSecondsOf, median } from "./cpu.ts";
@@ -48,22 +46,8 @@ interface Run {
 }
 
 async function oneRun(folder: string, caUrl: string, nodeToken: string, tokens: readonly string[]): Promise<Run> {
-  const socketFolder = join(folder, "sds");
-  await mkdir(socketFolder, { recursive: true });
-  const socket = join(socketFolder, "uds_path");
-  const admin = `127.0.0.1:${await freePort()}`;
   const start = performance.now();
-  const agent = await Program.start({
-    name: "signet-agent",
-    command: process.execPath,
-    args: [
-      agentProgram,
-      "run",
-      ...["--ca-url", caUrl, "--trust-domain", trustDomain, "--socket", socket],
-      ...["--node-token", nodeToken, "--admin", admin],
-    ],
-    logFile: join(folder, "signet-agent.log"),
-  });
+  const { program: agent, socket } = await launchAgent({ folder, caUrl, nodeToken });
   const sidecars = new Sidecars();
   try {
     await sidecars.start(socket, tokens);

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+
 /** CPU time of this process around a piece of work, in milliseconds for each of `count` runs, `width` at once. */
 export async function cpuPerRun(
   run: (index: number) => Promise<unknown>,
@@ -20,7 +22,6 @@ export function median(values: readonly number[]): number {
 
 /** CPU seconds, user and system, that another process has used; Linux only. */
 export async function cpuSecondsOf(pid: number): Promise<number> {
-  const { readFile } = await import("node:fs/promises");
   const stat = await readFile(`/proc/${pid}/stat`, "utf8");
   // The name in parentheses may hold spaces; user and system time are fields 14 and 15, in ticks of 10 ms.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

@@ -24,16 +24,19 @@ interface AgentWorkload {
   readonly notAfter: string;
 }
 
-export interface RunningAgent {
+interface LaunchedAgent {
   readonly socket: string;
   readonly adminUrl: string;
   readonly program: Program;
+}
+
+export interface RunningAgent extends LaunchedAgent {
   workloads(): Promise<AgentWorkload[]>;
   stop(): Promise<void>;
 }
 
-/** `signet-agent run`, ready to serve. */
-export async function startAgent({ folder, caUrl, nodeToken, moreArgs = [] }: AgentOptions): Promise<RunningAgent> {
+/** `signet-agent run` as a process that has just begun. */
+export async function launchAgent({ folder, caUrl, nodeToken, moreArgs = [] }: AgentOptions): Promise<LaunchedAgent> {
   const socketFolder = join(folder, "sds");
   await mkdir(socketFolder, { recursive: true });
   const socket = join(socketFolder, "uds_path");
@@ -50,7 +53,12 @@ export async function startAgent({ folder, caUrl, nodeToken, moreArgs = [] }: Ag
     env: plainEnvironment(),
     logFile: join(folder, "signet-agent.log"),
   });
-  const adminUrl = `http://${admin}`;
+  return { socket, adminUrl: `http://${admin}`, program };
+}
+
+/** `signet-agent run`, ready to serve. */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const { socket, adminUrl, program } = await launchAgent(options);
   try {
     await untilOk("the agent", `${adminUrl}/readyz`, { giveUp: program.failure });
   } catch (error) {
