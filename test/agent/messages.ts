@@ -1,9 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { SecretSchema } from "@signet/node-agent/sds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb";
+import { SecretSchema } from "@signet/node-agent/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb";
 import {
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
-} from "@signet/node-agent/sds/gen/envoy/service/discovery/v3/discovery_pb";
+} from "@signet/node-agent/gen/envoy/service/discovery/v3/discovery_pb";
 import { secretTypeUrl } from "@signet/node-agent/sds/secret";
 
 export { DiscoveryResponseSchema, SecretSchema, secretTypeUrl };

@@ -1,6 +1,6 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { Client, type ClientDuplexStream, credentials, Metadata, type StatusObject, status } from "@grpc/grpc-js";
-import type { DataSource } from "@signet/node-agent/sds/gen/envoy/config/core/v3/base_pb";
+import type { DataSource } from "@signet/node-agent/gen/envoy/config/core/v3/base_pb";
 import { createRequest, DiscoveryResponseSchema, SecretSchema, secretTypeUrl } from "./messages.ts";
 
 /** A secret as a client sees it. */

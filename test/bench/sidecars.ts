@@ -2,7 +2,7 @@ import { type ClientHttp2Session, connect as connectHttp2, constants } from "nod
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { DiscoveryRequestSchema } from "@signet/node-agent/sds/gen/envoy/service/discovery/v3/discovery_pb";
+import { DiscoveryRequestSchema } from "@signet/node-agent/gen/envoy/service/discovery/v3/discovery_pb";
 
 const names = ["default", "ROOTCA"];
 const path = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";

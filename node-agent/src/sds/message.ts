@@ -4,7 +4,7 @@ import {
   type DiscoveryRequest,
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
-} from "./gen/envoy/service/discovery/v3/discovery_pb.ts";
+} from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { secretTypeUrl } from "./secret.ts";
 
 // An Envoy asks for one name on a stream, a gateway for hundreds.

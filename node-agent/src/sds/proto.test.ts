@@ -3,14 +3,14 @@ import { dirname, join } from "node:path";
 import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { loadSync, type MessageTypeDefinition } from "@grpc/proto-loader";
 import { describe, expect, test } from "vitest";
-import { SecretSchema } from "./gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { SecretSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import {
   DeltaDiscoveryRequestSchema,
   DeltaDiscoveryResponseSchema,
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
-} from "./gen/envoy/service/discovery/v3/discovery_pb.ts";
-import { SecretDiscoveryService } from "./gen/envoy/service/secret/v3/sds_pb.ts";
+} from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
+import { SecretDiscoveryService } from "../gen/envoy/service/secret/v3/sds_pb.ts";
 import { secretDiscoveryService } from "./service.ts";
 
 /** Envoy's own protos, whole, as they come with grpc's xDS client. */
