@@ -1,0 +1,26 @@
+# shellcheck shell=bash disable=SC2034 # read by up and down
+# Names and addresses of the second node. The first node's are those of the cluster's own scripts.
+run=${CLUSTER_DIR:-$(dirname "${KUBECONFIG:?says nothing, and CLUSTER_DIR neither: which cluster?}")}
+node="node-2"
+state=$run/$node
+netns=signet-$node
+link=$netns               # the host's end of the wire between host and node; 15 letters at most
+host_ip=10.245.0.1
+node_ip=10.245.0.2
+first_pods=10.244.0.0/24
+first_gateway=10.244.0.1  # the API server's and DNS' address for pods, on the first node's bridge
+pods=10.244.1.0/24
+services=10.96.0.0/16
+taint=signet.dev/second-node
+
+say() { printf '%s %s\n' "$(date +%T)" "$*" >&2; }
+kubectl() { command kubectl --kubeconfig "$run/admin.conf" --request-timeout 30s "$@"; }
+node_pids() { ip netns pids "$netns" 2>/dev/null; } # all but those in pods
+cgroups() { # the node's own cgroup in each hierarchy there is: the two kubelets would fight over one /kubepods
+  if [[ -f /sys/fs/cgroup/cgroup.controllers ]]; then echo "/sys/fs/cgroup/$node"; return; fi
+  local hierarchy
+  for hierarchy in /sys/fs/cgroup/*/; do [[ -f $hierarchy/cgroup.procs ]] && echo "$hierarchy$node"; done
+}
+# Pods see each other's own addresses: the first node's network plugin would hide its pods behind the host's. What
+# kube-proxy marked (0x4000) is left to it.
+unmasqueraded=(POSTROUTING -o "$link" -s "$first_pods" -d "$pods" -m mark ! --mark 0x4000/0x4000 -j ACCEPT)
