@@ -1,6 +1,8 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SignetError } from "@signet/shared/errors";
+import type { Address } from "./config.ts";
+import type { CsiDriver } from "./csi/driver.ts";
 import type { Metrics } from "./metrics.ts";
 import type { WorkloadView } from "./workload-view.ts";
 
@@ -9,7 +11,12 @@ export interface AdminSources {
   readonly workloads: () => readonly WorkloadView[];
   readonly isListening: () => boolean;
   readonly hasBundle: () => boolean;
+  /** Undefined where the agent is no CSI driver. */
+  readonly csi: Pick<CsiDriver, "unregistered" | "volumes"> | undefined;
 }
+
+/** What the kubelet and Prometheus need; the rest is for this machine's loopback alone. */
+const telemetryPaths = ["/healthz", "/readyz", "/metrics"];
 
 interface Answer {
   readonly status?: number;
@@ -22,10 +29,11 @@ type Routes = ReadonlyMap<string, () => Answer | Promise<Answer>>;
 const json = (value: unknown, status = 200): Answer => ({ status, body: `${JSON.stringify(value)}\n` });
 
 /** The routes that say how the agent is doing. None of them shows a key, a token or a certificate. */
-function createRoutes({ metrics, workloads, isListening, hasBundle }: AdminSources): Routes {
+function createRoutes(sources: AdminSources): Routes {
+  const { csi, hasBundle, isListening, workloads } = sources;
   let text: Promise<import("./prometheus.ts").PrometheusText> | undefined;
   const prometheus = () => {
-    text ??= import("./prometheus.ts").then(({ PrometheusText }) => new PrometheusText(metrics, workloads));
+    text ??= import("./prometheus.ts").then(({ PrometheusText }) => new PrometheusText(sources));
     return text;
   };
   return new Map<string, () => Answer | Promise<Answer>>([
@@ -36,6 +44,7 @@ function createRoutes({ metrics, workloads, isListening, hasBundle }: AdminSourc
         // A CA that goes away later changes nothing here: what is held goes on being served.
         if (!isListening()) return json({ ready: false, reason: "the socket is not listening" }, 503);
         if (!hasBundle()) return json({ ready: false, reason: "no trust bundle from the CA yet" }, 503);
+        if (csi?.unregistered !== undefined) return json({ ready: false, reason: csi.unregistered }, 503);
         return json({ ready: true });
       },
     ],
@@ -78,16 +87,29 @@ export interface AdminServer {
 }
 
 /** @throws SignetError `admin-unavailable` when the address cannot be listened on */
-export function serveAdmin(
-  sources: AdminSources,
-  { host, port }: { readonly host: string; readonly port: number },
-): Promise<AdminServer> {
-  const server = createAdminServer(createRoutes(sources));
+export function serveAdmin(sources: AdminSources, address: Address): Promise<AdminServer> {
+  return listen(createRoutes(sources), address, "admin");
+}
+
+/**
+ * Serves health and metrics alone, on an address that others than this machine may reach.
+ * @throws SignetError `admin-unavailable` when the address cannot be listened on
+ */
+export function serveTelemetry(sources: AdminSources, address: Address): Promise<AdminServer> {
+  const routes = [...createRoutes(sources)].filter(([path]) => telemetryPaths.includes(path));
+  return listen(new Map(routes), address, "telemetry");
+}
+
+function listen(routes: Routes, { host, port }: Address, flag: "admin" | "telemetry"): Promise<AdminServer> {
+  const server = createAdminServer(routes);
   return new Promise((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
       const reason = cause.code === "EADDRINUSE" ? "is in use by another process" : `is not possible (${cause.code})`;
-      const help = "choose another one with --admin HOST:PORT, or --admin off";
-      reject(new SignetError("admin-unavailable", `admin address ${host}:${port} ${reason}; ${help}`, { cause }));
+      const help = "choose another one with";
+      const flags = `--${flag} HOST:PORT, or --${flag} off`;
+      reject(
+        new SignetError("admin-unavailable", `${flag} address ${host}:${port} ${reason}; ${help} ${flags}`, { cause }),
+      );
     });
     server.listen(port, host, () => {
       const address = server.address() as AddressInfo;

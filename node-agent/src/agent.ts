@@ -1,12 +1,15 @@
-import type { AdminServer } from "./admin.ts";
+import type { Logger } from "@signet/shared/deps";
+import type { AdminServer, AdminSources } from "./admin.ts";
 import { Agenda } from "./agenda.ts";
 import { TrustBundleStore } from "./ca/bundle.ts";
 import type { Config } from "./config.ts";
+import type { CsiDriver } from "./csi/driver.ts";
 import type { Deps } from "./deps.ts";
-import { readCaller } from "./identity/caller.ts";
+import { type Caller, readCaller } from "./identity/caller.ts";
 import { followNodeToken, noNodeToken } from "./identity/node-token.ts";
+import { readToken } from "./identity/token.ts";
 import { EncodedSecret } from "./sds/secret.ts";
-import { SdsServer } from "./sds/server.ts";
+import { type Principal, SdsServer, type SdsServerOptions } from "./sds/server.ts";
 import { type ListeningSocket, listenOnSocket } from "./sds/socket.ts";
 import { type WorkloadLimits, Workloads } from "./svid/workloads.ts";
 import { viewOf } from "./workload-view.ts";
@@ -17,6 +20,8 @@ const drainMilliseconds = 2_000;
 export interface Agent {
   /** Where the admin routes are, undefined when they are off. */
   readonly adminUrl: string | undefined;
+  /** Where health and metrics alone are, undefined when they are off. */
+  readonly telemetryUrl: string | undefined;
   /** Number of things still planned; 0 after a stop. */
   readonly planned: () => number;
   /** Ends all streams, takes the socket away, and leaves nothing behind. */
@@ -24,7 +29,7 @@ export interface Agent {
 }
 
 /**
- * Starts an agent: it takes its socket first and fails without it, then serves, then looks for the CA, which may come
+ * Starts an agent: it takes its sockets first and fails without them, then serves, then looks for the CA, which may come
  * later.
  * @throws SignetError `config-invalid`, `socket-unavailable`, `socket-in-use`, `admin-unavailable`
  */
@@ -50,55 +55,99 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     for (const onChange of [...bundleHolders]) onChange();
   });
 
+  const openBundle: SdsServerOptions["openBundle"] = (onChange) => {
+    bundleHolders.add(onChange);
+    return { current: () => bundleSecret, close: () => bundleHolders.delete(onChange) };
+  };
+  const callerOf = (token: string): Caller =>
+    readCaller(token, { now, trustDomain, nodeUid: () => nodeToken.nodeUid() });
+  // On the socket that pods share, a stream is who its token says, once the CA has said so too.
+  const principalOf = (caller: Caller): Principal => ({
+    spiffeId: caller.spiffeId,
+    who: {
+      claimedId: caller.spiffeId.toString(),
+      claimedPod: `${caller.claims.namespace}/${caller.claims.podName}`,
+    },
+    openSvid: (onChange, onEnd) => workloads.subscribe(caller, { onChange, onEnd }),
+  });
   const server = new SdsServer({
     names: config.names,
-    readCaller: (token) => readCaller(token, { now, trustDomain, nodeUid: () => nodeToken.nodeUid() }),
-    openSvid: (caller, onChange, onEnd) => workloads.subscribe(caller, { onChange, onEnd }),
-    openBundle: (onChange) => {
-      bundleHolders.add(onChange);
-      return { current: () => bundleSecret, close: () => bundleHolders.delete(onChange) };
-    },
+    identify: (headers) => principalOf(callerOf(readToken(headers))),
+    openBundle,
     deps,
   });
 
-  let socket: ListeningSocket | undefined = await listenOnSocket({
-    path: config.socket,
-    mode: config.socketMode,
-    log,
-    onConnection: (connection) => server.connect(connection),
-  });
-  log.info({ socket: config.socket, trustDomain: trustDomain.name, caUrl: config.caUrl.href }, "serving SDS");
-
-  let admin: AdminServer | undefined;
-  const stop = async () => {
+  let socket: ListeningSocket | undefined;
+  let csi: CsiDriver | undefined;
+  let stopped = false;
+  const servers: AdminServer[] = [];
+  const release = async () => {
+    stopped = true;
     socket?.close();
     socket = undefined;
-    await server.stop(drainMilliseconds);
+    await Promise.all([csi?.stop(), server.stop(drainMilliseconds)]);
     workloads.stop();
     agenda.stop();
     const { client } = await issue;
     await client.close();
-    await admin?.close();
+    await Promise.all(servers.map((one) => one.close()));
+  };
+  const stop = async () => {
+    await release();
     log.info({}, "stopped");
   };
   try {
+    if (config.socket !== undefined) {
+      socket = await listenOnSocket({
+        path: config.socket,
+        mode: config.socketMode,
+        log,
+        onConnection: (connection) => server.connect(connection),
+      });
+      log.info({ socket: config.socket, trustDomain: trustDomain.name, caUrl: config.caUrl.href }, "serving SDS");
+    }
+    if (config.csi !== undefined) {
+      const { startCsiDriver } = await import("./csi/driver.ts");
+      csi = await startCsiDriver({
+        ...{ config: config.csi, readCaller: callerOf, names: config.names, openBundle, workloads, deps },
+      });
+    }
     const { client } = await issue;
     const { BundlePoll } = (await loading)[1];
     new BundlePoll(client, bundles, agenda, deps).start();
-    if (config.admin !== "off") {
-      const { serveAdmin } = await import("./admin.ts");
-      const sources = {
-        metrics,
-        workloads: () => [...workloads.all].map(viewOf),
-        isListening: () => socket !== undefined,
-        hasBundle: () => bundles.current !== undefined,
-      };
-      admin = await serveAdmin(sources, config.admin);
-      log.info({ url: admin.url }, "admin routes");
-    }
+    const sources: AdminSources = {
+      metrics,
+      workloads: () => [...workloads.all].map(viewOf),
+      isListening: () => !stopped,
+      hasBundle: () => bundles.current !== undefined,
+      csi,
+    };
+    const { admin, telemetry } = await serveHttp(config, sources, log);
+    servers.push(...[admin, telemetry].filter((one) => one !== undefined));
+    return { adminUrl: admin?.url, telemetryUrl: telemetry?.url, planned: () => agenda.size, stop };
   } catch (error) {
-    await stop();
+    await release();
     throw error;
   }
-  return { adminUrl: admin?.url, planned: () => agenda.size, stop };
+}
+
+interface HttpServers {
+  readonly admin: AdminServer | undefined;
+  readonly telemetry: AdminServer | undefined;
+}
+
+async function serveHttp(config: Config, sources: AdminSources, log: Logger): Promise<HttpServers> {
+  const { admin: adminAddress, telemetry: telemetryAddress } = config;
+  if (adminAddress === "off" && telemetryAddress === "off") return { admin: undefined, telemetry: undefined };
+  const { serveAdmin, serveTelemetry } = await import("./admin.ts");
+  const admin = adminAddress === "off" ? undefined : await serveAdmin(sources, adminAddress);
+  if (admin !== undefined) log.info({ url: admin.url }, "admin routes");
+  try {
+    const telemetry = telemetryAddress === "off" ? undefined : await serveTelemetry(sources, telemetryAddress);
+    if (telemetry !== undefined) log.info({ url: telemetry.url }, "health and metrics");
+    return { admin, telemetry };
+  } catch (error) {
+    await admin?.close();
+    throw error;
+  }
 }

@@ -16,15 +16,32 @@ export interface Config {
   /** PEM. */
   readonly caCert: string | undefined;
   readonly trustDomain: TrustDomain;
-  /** Absolute. */
-  readonly socket: string;
+  /** Absolute; undefined where there are only sockets of single pods. */
+  readonly socket: string | undefined;
   readonly socketMode: number;
   /** File. */
   readonly nodeToken: string | undefined;
-  readonly admin: { readonly host: string; readonly port: number } | "off";
+  readonly admin: Address | "off";
+  readonly telemetry: Address | "off";
+  /** Undefined where the agent is no CSI driver. */
+  readonly csi: CsiConfig | undefined;
   readonly logLevel: LogLevel;
   readonly names: ResourceNames;
   readonly ttlSeconds: number | undefined;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What the agent needs to know to be a CSI driver. Paths are absolute. */
+export interface CsiConfig {
+  readonly socket: string;
+  /** The socket as the kubelet sees it. */
+  readonly endpoint: string;
+  readonly kubeletDir: string;
+  readonly nodeName: string;
 }
 
 /** A value with where it came from, such as `--ca-url` or `SIGNET_CA_URL`. */
@@ -60,20 +77,27 @@ export function parseConfig(given: Settings, faults: readonly string[] = []): Co
     caUrl: take("caUrl", readCaUrl),
     caCert: take("caCert", readCaCert),
     trustDomain: take("trustDomain", readTrustDomain),
-    socket: take("socket", (path) => resolve(nonEmpty(path))),
+    socket: take("socket", readSocket),
     socketMode: take("socketMode", readMode),
     nodeToken: take("nodeToken", (path) => resolve(nonEmpty(path))),
     admin: take("admin", readAddress),
+    telemetry: take("telemetry", readAddress),
+    csiSocket: take("csiSocket", readSocket),
+    csiEndpoint: take("csiEndpoint", readAbsolute),
+    kubeletDir: take("kubeletDir", readAbsolute),
+    nodeName: take("nodeName", readNodeName),
     logLevel: take("logLevel", readLogLevel),
     svid: take("svidName", nonEmpty),
     bundle: take("bundleName", nonEmpty),
     allBundles: take("allBundlesName", nonEmpty),
     ttlSeconds: take("ttl", readTtl),
   };
-  if (given.csiSocket !== undefined) {
-    found.push(`csiSocket (${given.csiSocket.source}): this version is no CSI driver yet; leave it out`);
+  const { admin, allBundles, bundle, caUrl, csiSocket, logLevel, socket, socketMode, svid, telemetry, trustDomain } =
+    config;
+  const csi = readCsi(config, given.nodeName !== undefined, found);
+  if (socket === "off" && csiSocket === "off") {
+    found.push("socket: off, and so is csiSocket; nobody could ask for anything, so give one of them");
   }
-  const { admin, allBundles, bundle, caUrl, logLevel, socket, socketMode, svid, trustDomain } = config;
   if (svid !== undefined && (svid === bundle || svid === allBundles)) {
     found.push(`svidName: "${svid}" is also the name of a bundle; the names must differ`);
   }
@@ -84,6 +108,7 @@ export function parseConfig(given: Settings, faults: readonly string[] = []): Co
     socket === undefined ||
     socketMode === undefined ||
     admin === undefined ||
+    telemetry === undefined ||
     logLevel === undefined ||
     svid === undefined ||
     bundle === undefined ||
@@ -93,7 +118,27 @@ export function parseConfig(given: Settings, faults: readonly string[] = []): Co
   }
   const { caCert, nodeToken, ttlSeconds } = config;
   const names = { svid, bundle, allBundles };
-  return { caUrl, caCert, trustDomain, socket, socketMode, nodeToken, admin, logLevel, names, ttlSeconds };
+  return {
+    ...{ caUrl, caCert, trustDomain, nodeToken, admin, telemetry, logLevel, names, ttlSeconds, socketMode, csi },
+    socket: socket === "off" ? undefined : socket,
+  };
+}
+
+interface CsiParts {
+  readonly csiSocket: string | undefined;
+  readonly csiEndpoint: string | undefined;
+  readonly kubeletDir: string | undefined;
+  readonly nodeName: string | undefined;
+}
+
+function readCsi(parts: CsiParts, nodeNameGiven: boolean, found: string[]): CsiConfig | undefined {
+  const { csiSocket, csiEndpoint, kubeletDir, nodeName } = parts;
+  if (csiSocket === undefined || csiSocket === "off") return undefined;
+  if (!nodeNameGiven) {
+    found.push(`nodeName: missing; csiSocket needs it, give ${settings.nodeName.flag} ${settings.nodeName.hint}`);
+  }
+  if (nodeName === undefined || kubeletDir === undefined) return undefined;
+  return { socket: csiSocket, endpoint: csiEndpoint ?? csiSocket, kubeletDir, nodeName };
 }
 
 function readCaUrl(text: string): URL {
@@ -118,6 +163,20 @@ function readTrustDomain(text: string): TrustDomain {
   return TrustDomain.parse(text);
 }
 
+function readSocket(text: string): string {
+  return text === "off" ? text : resolve(nonEmpty(text));
+}
+
+function readAbsolute(text: string): string {
+  if (!isAbsolute(text)) throw fault(`"${text}" is no absolute path; it must start with /`);
+  return resolve(text);
+}
+
+function readNodeName(text: string): string {
+  if (!/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/.test(text)) throw fault(`"${text}" is no name of a Kubernetes node`);
+  return text;
+}
+
 function readMode(text: string): number {
   const mode = /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : undefined;
   if (mode === undefined) throw fault(`"${text}" is no mode; write it in octal, as 0666`);
@@ -125,7 +184,7 @@ function readMode(text: string): number {
   return mode;
 }
 
-function readAddress(text: string): Config["admin"] {
+function readAddress(text: string): Address | "off" {
   if (text === "off") return "off";
   const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(text);
   const port = Number(match?.[2]);

@@ -17,12 +17,18 @@ export class Metrics {
   /** Sequence of the trust bundle, undefined before the first. */
   bundleSequence: number | undefined;
   bundleFailures = 0;
+  /** The kubelet's requests for a pod's socket by result: `published` or the code of the error. */
+  readonly publishing = new Map<string, number>();
   /** Seconds since the epoch of the last answer of the CA that was no failure. */
   caLastSuccess: number | undefined;
   readonly caSeconds: Histogram = { buckets: caSecondsBuckets.map(() => 0), sum: 0, count: 0 };
 
   issued(result: string): void {
     count(this.issuance, result);
+  }
+
+  published(result: string): void {
+    count(this.publishing, result);
   }
 
   refused(code: string): void {

@@ -1,6 +1,6 @@
 import { type Metric, Registry } from "prom-client";
+import type { AdminSources } from "./admin.ts";
 import { caSecondsBuckets, type Metrics } from "./metrics.ts";
-import type { WorkloadView } from "./workload-view.ts";
 
 interface Sample {
   readonly value: number;
@@ -14,7 +14,7 @@ type Kind = "counter" | "gauge" | "histogram";
 export class PrometheusText {
   readonly #registry = new Registry();
 
-  constructor(metrics: Metrics, workloads: () => readonly WorkloadView[]) {
+  constructor({ csi, metrics, workloads }: Pick<AdminSources, "csi" | "metrics" | "workloads">) {
     const add = (name: string, type: Kind, help: string, samples: () => Sample[]) => {
       // A registry asks nothing of a metric but its name and this.
       const get = async () => ({ name, help, type, aggregator: "sum", values: samples() });
@@ -48,6 +48,20 @@ export class PrometheusText {
     );
     add("signet_agent_bundle_failures_total", "counter", "Times that the trust bundle could not be learned", () =>
       one(metrics.bundleFailures),
+    );
+    add("signet_agent_csi_registered", "gauge", "1 while the kubelet has registered the CSI driver", () =>
+      one(csi === undefined ? undefined : Number(csi.unregistered === undefined)),
+    );
+    add("signet_agent_csi_volumes", "gauge", "Pods' sockets, by whether the kubelet has brought the token", () =>
+      csi === undefined
+        ? []
+        : [
+            { value: csi.volumes.size - csi.volumes.withoutToken, labels: { token: "yes" } },
+            { value: csi.volumes.withoutToken, labels: { token: "no" } },
+          ],
+    );
+    add("signet_agent_csi_publish_total", "counter", "Requests of the kubelet for a pod's socket, by result", () =>
+      by("result", metrics.publishing),
     );
     add("signet_agent_certificate_expiry_timestamp_seconds", "gauge", "When a workload's certificate expires", () =>
       workloads().map(({ spiffeId, namespace, podName, expiresAt }) => ({

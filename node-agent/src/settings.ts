@@ -25,7 +25,7 @@ const texts = {
   },
   socket: {
     hint: "<path>",
-    help: "Unix socket for Envoys; its directory must exist",
+    help: 'Unix socket that the pods of the node share, or "off"; its directory must exist',
     fallback: "/var/run/sds/uds_path",
   },
   socketMode: { hint: "<octal>", help: "mode of the socket", fallback: "0666" },
@@ -35,12 +35,28 @@ const texts = {
     help: 'address of /healthz, /readyz, /metrics and /v1/workloads, or "off"',
     fallback: "127.0.0.1:15021",
   },
+  telemetry: {
+    hint: "<host:port>",
+    help: 'address of /healthz, /readyz and /metrics alone, for the kubelet and Prometheus, or "off"',
+    fallback: "off",
+  },
   logLevel: { hint: "<level>", help: "debug, info, warn or error", fallback: "info" },
   svidName: { hint: "<name>", help: "resource name of the workload's key and certificate", fallback: "default" },
   bundleName: { hint: "<name>", help: "resource name of the trust bundle", fallback: "ROOTCA" },
   allBundlesName: { hint: "<name>", help: "resource name of all trust bundles", fallback: "ALL" },
   ttl: { hint: "<duration>", help: "wished life of certificates, such as 1h or 30m; the CA may shorten it" },
-  csiSocket: { hint: "<path>", help: "not available yet" },
+  csiSocket: {
+    hint: "<path>",
+    help: 'socket on which the kubelet asks for volumes with a socket for each pod, or "off"',
+    fallback: "off",
+  },
+  csiEndpoint: { hint: "<path>", help: "where the kubelet finds the CSI socket (default: as csiSocket)" },
+  kubeletDir: {
+    hint: "<path>",
+    help: "the kubelet's directory, the same for it and for the agent",
+    fallback: "/var/lib/kubelet",
+  },
+  nodeName: { hint: "<name>", help: "name of this node in the cluster; needed with csiSocket" },
 } as const satisfies Record<string, Text>;
 
 export type SettingKey = keyof typeof texts;

@@ -98,7 +98,7 @@ describe("the command line", () => {
       "admin (",
       "--sokcet: unknown flag",
       "logLevel (--log-level)",
-      "csiSocket (--csi-socket)",
+      "nodeName: missing; csiSocket needs it, give --node-name",
       "caUrl (SIGNET_CA_URL): http://ca.example.com is not safe",
       "SIGNET_TRUSTDOMAIN: unknown variable",
       "trustDomain: missing; give --trust-domain",

@@ -4,10 +4,11 @@ import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { Status } from "@grpc/grpc-js/build/src/constants.js";
 import { Server } from "@grpc/grpc-js/build/src/server.js";
 import { ServerCredentials } from "@grpc/grpc-js/build/src/server-credentials.js";
+import type { LogFields } from "@signet/shared/deps";
 import { asSignetError, type SignetError } from "@signet/shared/errors";
+import type { SpiffeId } from "@signet/shared/spiffe-id";
 import type { Deps } from "../deps.ts";
-import type { Caller } from "../identity/caller.ts";
-import { type HeaderSource, readToken } from "../identity/token.ts";
+import type { HeaderSource } from "../identity/token.ts";
 import { classifier, type ResourceNames } from "./names.ts";
 import { secretDiscoveryService } from "./service.ts";
 import { drained, type StreamEnd, streamEnd } from "./status.ts";
@@ -26,12 +27,19 @@ const options = {
   "grpc.keepalive_timeout_ms": 20_000,
 } as const;
 
+/** Who asks on a stream. */
+export interface Principal {
+  readonly spiffeId: SpiffeId;
+  /** For the log. */
+  readonly who: LogFields;
+  /** Opens the stream's hold on the principal's key and chain. May throw SignetError. */
+  openSvid(onChange: () => void, onEnd: (error: SignetError) => void): SecretHold;
+}
+
 export interface SdsServerOptions {
   readonly names: ResourceNames;
-  /** Reads who a token says is asking. May throw SignetError. */
-  readonly readCaller: (token: string) => Caller;
-  /** Opens a stream's hold on the caller's key and chain. May throw SignetError. */
-  readonly openSvid: (caller: Caller, onChange: () => void, onEnd: (error: SignetError) => void) => SecretHold;
+  /** Finds out who asks, by the stream's headers or by the socket that this server is for. May throw SignetError. */
+  readonly identify: (headers: HeaderSource) => Principal | Promise<Principal>;
   readonly openBundle: (onChange: () => void) => SecretHold;
   readonly deps: Pick<Deps, "log" | "metrics">;
 }
@@ -93,35 +101,39 @@ export class SdsServer {
       leave();
       call.end();
     });
+    const begin = (principal: Principal) => {
+      if (!this.#open.has(call)) return;
+      const reader = new SdsStream(this.#streamOptions(call, principal, fail));
+      stream = reader;
+      call.on("data", (message: Buffer) => {
+        try {
+          reader.receive(message);
+        } catch (error) {
+          fail(error);
+        }
+      });
+    };
     try {
-      stream = new SdsStream(this.#streamOptions(call, fail));
+      const principal = this.#options.identify(call.metadata as HeaderSource);
+      // Nothing is read before it is known who asks: what the client sends meanwhile waits at its end.
+      if (principal instanceof Promise) principal.then(begin).catch(fail);
+      else begin(principal);
     } catch (error) {
       fail(error);
-      return;
     }
-    const reader = stream;
-    call.on("data", (message: Buffer) => {
-      try {
-        reader.receive(message);
-      } catch (error) {
-        fail(error);
-      }
-    });
   }
 
-  #streamOptions(call: Call, fail: (error: SignetError) => void): SdsStreamOptions {
-    const { deps, names, openBundle, openSvid, readCaller } = this.#options;
-    const caller = readCaller(readToken(call.metadata as HeaderSource));
-    const { claims, spiffeId } = caller;
+  #streamOptions(call: Call, principal: Principal, fail: (error: SignetError) => void): SdsStreamOptions {
+    const { deps, names, openBundle } = this.#options;
     return {
-      classify: classifier(names, spiffeId),
+      classify: classifier(names, principal.spiffeId),
       everything: [names.svid, names.bundle],
-      open: (kind, onChange) => (kind === "svid" ? openSvid(caller, onChange, fail) : openBundle(onChange)),
+      open: (kind, onChange) => (kind === "svid" ? principal.openSvid(onChange, fail) : openBundle(onChange)),
       send: (message, done) => {
         call.write(Buffer.from(message.buffer, message.byteOffset, message.byteLength), done);
       },
       deps,
-      who: { claimedId: spiffeId.toString(), claimedPod: `${claims.namespace}/${claims.podName}` },
+      who: principal.who,
     };
   }
 }

@@ -12,72 +12,90 @@ const backlog = 4_096;
 
 export interface SocketOptions {
   readonly path: string;
+  /** What the path is called in messages, where it is not the one that people know. */
+  readonly shownPath?: string;
   readonly mode: number;
+  /** Connections that may be open at once; further ones are closed at once. */
+  readonly maxConnections?: number;
   readonly log: Logger;
   readonly onConnection: (socket: Socket) => void;
 }
 
 export interface ListeningSocket {
-  /** Takes no more connections, and takes the file away unless somebody else's is there by now. */
-  close(): void;
+  /**
+   * Takes no more connections, and takes the file away unless somebody else's is there by now.
+   * @param keepFile leaves the file, so that a client still sees that something belongs there
+   */
+  close(options?: { readonly keepFile?: boolean }): void;
 }
 
 /**
  * Listens on a Unix socket that is at its path with its mode from the first moment.
  * @throws SignetError `socket-unavailable` where it cannot be, `socket-in-use` where another process serves it
  */
-export async function listenOnSocket({ path, mode, log, onConnection }: SocketOptions): Promise<ListeningSocket> {
-  checkPath(path);
-  checkDirectory(path, log);
-  await clearStale(path, log);
+export async function listenOnSocket(options: SocketOptions): Promise<ListeningSocket> {
+  const { path, shownPath = path, mode, maxConnections, log, onConnection } = options;
+  const place: Place = { path, shown: shownPath };
+  checkPath(place);
+  checkDirectory(place, log);
+  await clearStale(place, log);
 
   const server = createServer({ pauseOnConnect: false }, onConnection);
+  if (maxConnections !== undefined) server.maxConnections = maxConnections;
   // Bound under another name first: closing a server removes the name that it was bound to, whoever's that is by then.
   const bound = join(dirname(path), temporaryName(basename(path)));
-  await bind(server, bound, mode, path);
+  await bind(server, bound, mode, place);
   try {
     // A link, unlike a rename, never replaces what has come to be there meanwhile.
     linkSync(bound, path);
   } catch (cause) {
     server.close();
-    if (isErrno(cause, "EEXIST")) throw inUse(path);
-    throw unavailable(path, `it cannot be put into its directory (${reasonOf(cause)})`, cause);
+    if (isErrno(cause, "EEXIST")) throw inUse(place);
+    throw unavailable(place, `it cannot be put into its directory (${reasonOf(cause)})`, cause);
   }
   unlinkSync(bound);
   const own = lstatSync(path);
   server.on("error", (error) => log.error({ reason: error.message }, "socket"));
   return {
-    close: () => {
-      if (isSame(own, lookAt(path))) unlinkSync(path);
-      else log.warn({ path }, "the socket is not ours any more; left where it is");
+    close: ({ keepFile = false } = {}) => {
+      if (!keepFile) {
+        if (isSame(own, lookAt(path))) unlinkSync(path);
+        else log.warn({ path: shownPath }, "the socket is not ours any more; left where it is");
+      }
       server.close();
     },
   };
 }
 
-function checkPath(path: string): void {
-  const bytes = Buffer.byteLength(path);
-  if (bytes <= maxPathBytes) return;
-  throw unavailable(path, `its path has ${bytes} bytes, a Unix socket can have ${maxPathBytes}; choose a shorter one`);
+interface Place {
+  readonly path: string;
+  readonly shown: string;
 }
 
-function checkDirectory(path: string, log: Logger): void {
-  const directory = dirname(path);
+function checkPath(place: Place): void {
+  const { path } = place;
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= maxPathBytes) return;
+  throw unavailable(place, `its path has ${bytes} bytes, a Unix socket can have ${maxPathBytes}; choose a shorter one`);
+}
+
+function checkDirectory(place: Place, log: Logger): void {
+  const directory = dirname(place.shown);
   let stats: Stats;
   try {
-    stats = statSync(directory);
+    stats = statSync(dirname(place.path));
   } catch (cause) {
     throw unavailable(
-      path,
+      place,
       `the directory ${directory} is not there (${reasonOf(cause)}); create it, or mount it into this container`,
       cause,
     );
   }
-  if (!stats.isDirectory()) throw unavailable(path, `${directory} is no directory`);
+  if (!stats.isDirectory()) throw unavailable(place, `${directory} is no directory`);
   try {
-    accessSync(directory, constants.W_OK | constants.X_OK);
+    accessSync(dirname(place.path), constants.W_OK | constants.X_OK);
   } catch (cause) {
-    throw unavailable(path, `the directory ${directory} cannot be written to (${reasonOf(cause)}); ${mend}`, cause);
+    throw unavailable(place, `the directory ${directory} cannot be written to (${reasonOf(cause)}); ${mend}`, cause);
   }
   if ((stats.mode & 0o1002) === 0o0002) {
     log.warn({ directory }, "everybody may replace the socket: its directory is world-writable without the sticky bit");
@@ -87,19 +105,21 @@ function checkDirectory(path: string, log: Logger): void {
 const mend = "mount it writable, or give it to the user that the agent runs as";
 
 // A socket that refuses connections was left behind by a process that is gone. Anything else is somebody's.
-async function clearStale(path: string, log: Logger): Promise<void> {
+async function clearStale(place: Place, log: Logger): Promise<void> {
+  const { path, shown } = place;
   const there = lookAt(path);
   if (there === undefined) return;
-  if (!there.isSocket()) throw unavailable(path, "something that is no socket is there; remove it if it is not needed");
+  if (!there.isSocket())
+    throw unavailable(place, "something that is no socket is there; remove it if it is not needed");
   const answer = await tryConnect(path);
   if (answer === "ENOENT") return;
   if (answer === "EACCES" || answer === "EPERM") {
-    throw unavailable(path, "a socket of another user is there; remove it, or run as that user");
+    throw unavailable(place, "a socket of another user is there; remove it, or run as that user");
   }
-  if (answer !== "ECONNREFUSED") throw inUse(path);
-  if (!isSame(there, lookAt(path))) throw inUse(path);
+  if (answer !== "ECONNREFUSED") throw inUse(place);
+  if (!isSame(there, lookAt(path))) throw inUse(place);
   unlinkSync(path);
-  log.info({ path }, "took the place of a socket that nobody serves any more");
+  log.info({ path: shown }, "took the place of a socket that nobody serves any more");
 }
 
 /** The error code with which a connection failed, or a word for how it did not. */
@@ -117,10 +137,10 @@ function tryConnect(path: string): Promise<string> {
   });
 }
 
-function bind(server: Server, bound: string, mode: number, path: string): Promise<void> {
+function bind(server: Server, bound: string, mode: number, place: Place): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause) => {
-      reject(unavailable(path, `its directory takes no socket (${reasonOf(cause)}); ${mend}`, cause));
+      reject(unavailable(place, `its directory takes no socket (${reasonOf(cause)}); ${mend}`, cause));
     });
     server.once("listening", () => {
       server.removeAllListeners("error");
@@ -158,13 +178,13 @@ function reasonOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
-function unavailable(path: string, reason: string, cause?: unknown): SignetError {
-  return new SignetError("socket-unavailable", `socket ${path} cannot be made: ${reason}`, { cause });
+function unavailable({ shown }: Place, reason: string, cause?: unknown): SignetError {
+  return new SignetError("socket-unavailable", `socket ${shown} cannot be made: ${reason}`, { cause });
 }
 
-function inUse(path: string): SignetError {
+function inUse({ shown }: Place): SignetError {
   return new SignetError(
     "socket-in-use",
-    `socket ${path} is served by another process; stop that one first, or choose another path with --socket`,
+    `socket ${shown} is served by another process; stop that one first, or choose another path with --socket`,
   );
 }

@@ -79,11 +79,15 @@ export class Workload {
 
   /** Takes a token that the CA has accepted, with the certificate that it gave for it. */
   accept(caller: Caller, issued: Issued): void {
-    this.#tokens.delete(caller.tokenHash);
-    this.#tokens.set(caller.tokenHash, caller);
-    const [oldest] = this.#tokens.keys();
-    if (this.#tokens.size > maxTokens && oldest !== undefined) this.#drop([oldest]);
+    this.#keep(caller);
     this.#take(issued);
+  }
+
+  /** Takes a token that the kubelet brought for this pod, to renew with. */
+  refresh(caller: Caller): void {
+    if (this.#tokens.has(caller.tokenHash)) return;
+    this.#keep(caller);
+    if (this.#renewAt <= this.#options.deps.now()) this.#renewal.start();
   }
 
   attach(subscription: Subscription): void {
@@ -128,6 +132,13 @@ export class Workload {
       return undefined;
     }
     return this.#options.issue({ token: caller.token, spiffeId: caller.spiffeId, urgent: true });
+  }
+
+  #keep(caller: Caller): void {
+    this.#tokens.delete(caller.tokenHash);
+    this.#tokens.set(caller.tokenHash, caller);
+    const [oldest] = this.#tokens.keys();
+    if (this.#tokens.size > maxTokens && oldest !== undefined) this.#drop([oldest]);
   }
 
   #freshestCaller(): Caller | undefined {

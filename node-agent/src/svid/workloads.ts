@@ -27,7 +27,9 @@ const defaults: WorkloadLimits = { maxAdmissions: 4_096, refusalSeconds: 5, idle
 
 /**
  * Every workload of the node. THE RULE OF THIS FILE: a stream reaches a workload only by the hash of a token that the CA
- * itself has accepted, byte for byte. Claims of a token count only after that; before it they are anybody's words.
+ * itself has accepted, byte for byte, or over a pod's own socket, with a token that the kubelet brought for that pod.
+ * Claims of any other token are anybody's words before the CA has accepted it. In both cases a workload comes into being
+ * only by the CA's word.
  */
 export class Workloads {
   readonly #options: WorkloadsOptions;
@@ -54,10 +56,12 @@ export class Workloads {
 
   /**
    * Gives a stream a hold on what its token is worth.
+   * @param from `kubelet` when the kubelet itself brought the token, for the pod whose socket the stream came by
    * @throws SignetError the CA's refusal of this token, if it was a moment ago; `ca-busy` with too many tokens waiting
    */
-  subscribe(caller: Caller, subscriber: Subscriber): Subscription {
-    const workload = this.#accepted.get(caller.tokenHash);
+  subscribe(caller: Caller, subscriber: Subscriber, from: "stream" | "kubelet" = "stream"): Subscription {
+    const workload =
+      this.#accepted.get(caller.tokenHash) ?? (from === "kubelet" ? this.#workloads.get(keyOf(caller)) : undefined);
     if (workload !== undefined) {
       const subscription = new Subscription(subscriber, (closed) => this.#leave(closed));
       this.#attach(subscription, workload);
@@ -71,6 +75,18 @@ export class Workloads {
     });
     admission.join(subscription);
     return subscription;
+  }
+
+  /** Takes a fresh token that the kubelet brought: the next renewal uses it. */
+  refresh(caller: Caller): void {
+    this.#workloads.get(keyOf(caller))?.refresh(caller);
+  }
+
+  /** Forgets what there is of a pod that is gone. */
+  discard(podUid: string): void {
+    for (const workload of this.#workloads.values()) {
+      if (workload.caller.claims.podUid === podUid) this.#evict(workload);
+    }
   }
 
   stop(): void {
@@ -106,7 +122,7 @@ export class Workloads {
   // From here on the claims are true: the CA has accepted the token, and its answer names the identity they make.
   #join(admission: Admission, issued: Issued): void {
     const { caller } = admission;
-    const key = `${caller.claims.podUid} ${caller.spiffeId}`;
+    const key = keyOf(caller);
     let workload = this.#workloads.get(key);
     if (workload === undefined) {
       workload = new Workload(caller, issued, {
@@ -141,12 +157,19 @@ export class Workloads {
 
   #evictWhenIdle(workload: Workload): void {
     if (workload.subscriptions.size > 0 || this.#evictions.has(workload)) return;
-    const cancel = this.#options.agenda.after(this.#limits.idleSeconds, () => {
-      this.#evictions.delete(workload);
-      workload.stop();
-      for (const hash of workload.tokenHashes) this.#accepted.delete(hash);
-      this.#workloads.delete(`${workload.caller.claims.podUid} ${workload.caller.spiffeId}`);
-    });
+    const cancel = this.#options.agenda.after(this.#limits.idleSeconds, () => this.#evict(workload));
     this.#evictions.set(workload, cancel);
   }
+
+  #evict(workload: Workload): void {
+    this.#evictions.get(workload)?.();
+    this.#evictions.delete(workload);
+    workload.stop();
+    for (const hash of workload.tokenHashes) this.#accepted.delete(hash);
+    this.#workloads.delete(keyOf(workload.caller));
+  }
+}
+
+function keyOf({ claims, spiffeId }: Pick<Caller, "claims" | "spiffeId">): string {
+  return `${claims.podUid} ${spiffeId}`;
 }
