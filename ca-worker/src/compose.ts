@@ -8,8 +8,16 @@ import { JwkSet } from "./authenticate/jwk-set.ts";
 import { fixedKeys, type KeySource, LoadedKeys } from "./authenticate/key-source.ts";
 import { type Issuer, TokenVerifier } from "./authenticate/service-account.ts";
 import { AuthoritySource, type AuthorityStore } from "./authority/source.ts";
-import type { Config, IssuerConfig } from "./config.ts";
+import { type Config, type IssuerConfig, inCluster } from "./config.ts";
 import type { Crypto } from "./crypto.ts";
+
+/** The issuer that the API server of our own cluster is. */
+export interface ClusterIssuer {
+  /** `iss` of its tokens, as it says itself. */
+  readonly name: string;
+  /** Reads its JWK Set. */
+  load(): Promise<unknown>;
+}
 
 /** What a platform brings. */
 export interface Platform {
@@ -17,10 +25,12 @@ export interface Platform {
   readonly fetch: Fetch;
   readonly logger: Logger;
   readonly crypto: Crypto;
-  /** The store of a `env:NAME` or `file:PATH`, or undefined where the platform has none of that kind. */
+  /** The store of a `env:NAME`, `file:PATH` or `kubernetes:NAMESPACE/NAME`, or undefined where the platform has none of that kind. */
   store(location: string): AuthorityStore | undefined;
   /** Reads a file that the configuration names; undefined where there are no files. */
   readonly readFile: ((path: string) => Promise<string>) | undefined;
+  /** The issuer `in-cluster`; undefined where there is no cluster around, or where no issuer asks for it. */
+  readonly clusterIssuer: ClusterIssuer | undefined;
 }
 
 export interface Composed extends AppDeps {
@@ -37,23 +47,30 @@ export function compose(config: Config, source: string, platform: Platform): Com
   const trustDomain = TrustDomain.parse(config.trustDomain);
   const store = platform.store(config.authority.store);
   if (store === undefined) faults.push(`authority.store: "${config.authority.store}" cannot be used on this platform`);
-  config.issuers.forEach(({ keys }, index) => {
-    if (typeof keys === "string" && keys.startsWith("file:") && platform.readFile === undefined) {
-      faults.push(`issuers.${index}.keys: there are no files on this platform; give the JWK Set itself or a URL`);
+  const issuers = config.issuers.flatMap((issuer, index): Issuer[] => {
+    const source = issuerSource(issuer, platform);
+    if ("fault" in source) {
+      faults.push(`issuers.${index}.${source.fault}`);
+      return [];
     }
+    return [
+      {
+        issuer: source.name,
+        audiences: issuer.audiences,
+        trustDomain: issuer.trustDomain === undefined ? trustDomain : TrustDomain.parse(issuer.trustDomain),
+        algorithms: issuer.algorithms,
+        maxTokenLifetimeSeconds: issuer.maxTokenLifetime,
+        keys: source.keys,
+      },
+    ];
   });
+  // The configuration names no issuer twice; the cluster's own name is known only here.
+  const cluster = platform.clusterIssuer?.name;
+  if (issuers.filter(({ issuer }) => issuer === cluster).length > 1) {
+    faults.push(`issuers: "${cluster}" stands twice: it is also what "${inCluster}" stands for`);
+  }
   if (store === undefined || faults.length > 0) throw configError(source, faults);
 
-  const issuers = config.issuers.map(
-    (issuer): Issuer => ({
-      issuer: issuer.issuer,
-      audiences: issuer.audiences,
-      trustDomain: issuer.trustDomain === undefined ? trustDomain : TrustDomain.parse(issuer.trustDomain),
-      algorithms: issuer.algorithms,
-      maxTokenLifetimeSeconds: issuer.maxTokenLifetime,
-      keys: keySource(issuer, platform),
-    }),
-  );
   return {
     issuers,
     verifier: new TokenVerifier(issuers, clock, crypto),
@@ -74,12 +91,28 @@ export function compose(config: Config, source: string, platform: Platform): Com
   };
 }
 
-function keySource({ issuer, keys }: IssuerConfig, { clock, logger, fetch, readFile }: Platform): KeySource {
-  if (typeof keys !== "string") return fixedKeys(JwkSet.parse(keys));
-  const load = async (): Promise<unknown> => {
-    if (keys === "discovery") return discoverJwkSet(fetch, issuer);
-    if (!keys.startsWith("file:")) return fetchJwkSet(fetch, keys);
-    return JSON.parse((await readFile?.(keys.slice("file:".length))) ?? "null");
-  };
-  return new LoadedKeys({ issuer, load, clock, logger });
+type IssuerSource = { readonly name: string; readonly keys: KeySource } | { readonly fault: string };
+
+/** An issuer's name and keys, or why this platform can't have them. */
+function issuerSource(
+  { issuer, keys }: IssuerConfig,
+  { clock, logger, fetch, readFile, clusterIssuer }: Platform,
+): IssuerSource {
+  const loaded = (name: string, load: () => Promise<unknown>): IssuerSource => ({
+    name,
+    keys: new LoadedKeys({ issuer: name, load, clock, logger }),
+  });
+  if (keys === undefined) {
+    if (clusterIssuer === undefined) {
+      return { fault: `issuer: "${inCluster}" works on Node in a pod only; name the issuer and its keys` };
+    }
+    return loaded(clusterIssuer.name, () => clusterIssuer.load());
+  }
+  if (typeof keys !== "string") return { name: issuer, keys: fixedKeys(JwkSet.parse(keys)) };
+  if (keys === "discovery") return loaded(issuer, () => discoverJwkSet(fetch, issuer));
+  if (!keys.startsWith("file:")) return loaded(issuer, () => fetchJwkSet(fetch, keys));
+  if (readFile === undefined) {
+    return { fault: "keys: there are no files on this platform; give the JWK Set itself or a URL" };
+  }
+  return loaded(issuer, async () => JSON.parse(await readFile(keys.slice("file:".length))));
 }

@@ -7,6 +7,7 @@ import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 import * as v from "valibot";
 import { isAllowedKeyUrl } from "./authenticate/fetch-keys.ts";
 import { JwkSet, type JwkSetDocument, jwkSetSchema, tokenAlgorithms } from "./authenticate/jwk-set.ts";
+import { type ObjectName, parseObjectName } from "./object-name.ts";
 
 /** A check that runs a parser of ours and takes its message for the fault. */
 function parsedBy<Value>(read: (value: Value) => unknown): v.RawCheckAction<Value> {
@@ -52,17 +53,24 @@ const keysSchema = v.union(
   'must be "file:PATH", an https URL, "discovery" or a JWK Set',
 );
 
-const issuerSchema = v.pipe(
+/** As an issuer's name: the API server of the cluster that the CA runs in, which then gives the real name and the keys. */
+export const inCluster = "in-cluster";
+
+const issuerRules = {
+  audiences: v.pipe(
+    v.array(v.pipe(v.string(), v.nonEmpty("must not be empty"))),
+    v.minLength(1, "at least one audience is needed"),
+  ),
+  trustDomain: v.optional(trustDomain),
+  algorithms: v.optional(v.pipe(v.array(v.picklist(tokenAlgorithms)), v.minLength(1)), [...tokenAlgorithms]),
+  maxTokenLifetime: v.optional(duration(60, 366 * day, "1m to 366d"), "24h"),
+};
+
+const namedIssuer = v.pipe(
   v.strictObject({
     issuer: v.pipe(v.string(), v.nonEmpty("must not be empty")),
-    audiences: v.pipe(
-      v.array(v.pipe(v.string(), v.nonEmpty("must not be empty"))),
-      v.minLength(1, "at least one audience is needed"),
-    ),
     keys: keysSchema,
-    trustDomain: v.optional(trustDomain),
-    algorithms: v.optional(v.pipe(v.array(v.picklist(tokenAlgorithms)), v.minLength(1)), [...tokenAlgorithms]),
-    maxTokenLifetime: v.optional(duration(60, 366 * day, "1m to 366d"), "24h"),
+    ...issuerRules,
   }),
   v.forward(
     // The issuer's name is where discovery asks; over plain http anybody on the way could answer.
@@ -71,13 +79,36 @@ const issuerSchema = v.pipe(
   ),
 );
 
+const clusterIssuer = v.strictObject({
+  issuer: v.literal(inCluster),
+  keys: v.optional(
+    v.custom<undefined>(() => false, `leave it out: with "issuer": "${inCluster}" the API server gives the keys`),
+  ),
+  ...issuerRules,
+});
+
+const issuerSchema = v.lazy((input) =>
+  typeof input === "object" && input !== null && "issuer" in input && input.issuer === inCluster
+    ? clusterIssuer
+    : namedIssuer,
+);
+
+const kubernetesStore = "kubernetes:";
+const storeForms = 'must be "file:PATH", "env:NAME" or "kubernetes:NAMESPACE/NAME"';
+
 const agentAccount = v.pipe(v.string(), v.regex(/^[a-z0-9-]+\/[a-z0-9.-]+$/, "must be namespace/service-account"));
 
 /** The configuration of the CA, one document on every platform (design §7). */
 export const configSchema = v.strictObject({
   trustDomain,
   authority: v.strictObject({
-    store: v.pipe(v.string(), v.regex(/^(?:file:.+|env:[A-Za-z_][A-Za-z0-9_]*)$/, 'must be "file:PATH" or "env:NAME"')),
+    store: v.pipe(
+      v.string(),
+      v.check(
+        (text) => /^(?:file:.+|env:[A-Za-z_][A-Za-z0-9_]*)$/.test(text) || secretOfStore(text) !== undefined,
+        storeForms,
+      ),
+    ),
   }),
   issuers: v.pipe(
     v.array(issuerSchema),
@@ -113,6 +144,11 @@ export const configSchema = v.strictObject({
 /** Durations are in seconds. */
 export type Config = v.InferOutput<typeof configSchema>;
 export type IssuerConfig = Config["issuers"][number];
+
+/** The Secret of a `kubernetes:NAMESPACE/NAME` store; undefined for a store of another kind. */
+export function secretOfStore(store: string): ObjectName | undefined {
+  return store.startsWith(kubernetesStore) ? parseObjectName(store.slice(kubernetesStore.length)) : undefined;
+}
 
 /**
  * Reads a configuration; comments and trailing commas are allowed.

@@ -36,6 +36,7 @@ function appFor(env: Env): App {
       store: (location) =>
         location.startsWith("env:") ? { read: () => text(env, location.slice("env:".length)) } : undefined,
       readFile: undefined,
+      clusterIssuer: undefined,
     }),
   );
   made = { env, app };

@@ -6,7 +6,7 @@ import { SpiffeId } from "@signet/shared/spiffe-id";
 import type { Authority } from "../authority/load.ts";
 import { type Crypto, signingHash } from "../crypto.ts";
 import type { Grant, Issued, ParsedPublicKey } from "../types.ts";
-import { leafWriter } from "./leaf.ts";
+import { type LeafName, leafWriter } from "./leaf.ts";
 
 // Nodes' clocks are seconds apart (istio #32176: 5 to 30 s); istiod back-dates by two minutes, step-ca by one.
 const backdateSeconds = 60;
@@ -17,6 +17,18 @@ export interface LeafIssuer {
   readonly authority: Authority;
   /** @throws SignetError `cannot-sign` */
   issue(grant: Grant): Promise<Issued>;
+  /**
+   * A certificate for the CA's own https server: DNS names, serverAuth alone, no SPIFFE ID.
+   * @throws SignetError `cannot-sign`
+   */
+  issueServing(request: ServingRequest): Promise<Issued>;
+}
+
+export interface ServingRequest {
+  readonly publicKey: ParsedPublicKey;
+  /** Lower case, at least one. */
+  readonly dnsNames: readonly string[];
+  readonly ttlSeconds: number;
 }
 
 /**
@@ -28,7 +40,7 @@ export async function createLeafIssuer(authority: Authority, crypto: Crypto, clo
   const { signer } = authority;
   const writer = leafWriter(signer.kind, authority.subject, authority.keyIdentifier);
 
-  async function issue({ publicKey, spiffeId, ttlSeconds }: Grant): Promise<Issued> {
+  async function certify(publicKey: ParsedPublicKey, name: LeafName, ttlSeconds: number): Promise<Issued> {
     const now = Math.floor(clock());
     const notBefore = Math.max(now - backdateSeconds, authority.notBefore);
     const notAfter = Math.min(now + ttlSeconds, authority.notAfter);
@@ -40,7 +52,7 @@ export async function createLeafIssuer(authority: Authority, crypto: Crypto, clo
     }
     const serial = crypto.random(serialBytes);
     const publicKeyHash = await crypto.sha256(publicKey.keyBits.slice());
-    const tbs = writer.tbs({ serial, notBefore, notAfter, publicKey, publicKeyHash, spiffeId });
+    const tbs = writer.tbs({ serial, notBefore, notAfter, publicKey, publicKeyHash, name });
     const der = writer.certificate(tbs, await sign(tbs));
     return { der, serialNumber: toHex(serial).replace(/^0+(?=.)/, ""), notBefore, notAfter };
   }
@@ -56,11 +68,16 @@ export async function createLeafIssuer(authority: Authority, crypto: Crypto, clo
     }
   }
 
-  await testIssuer(authority, issue, crypto);
-  return { authority, issue };
+  const issuer: LeafIssuer = {
+    authority,
+    issue: ({ publicKey, spiffeId, ttlSeconds }) => certify(publicKey, { spiffeId }, ttlSeconds),
+    issueServing: ({ publicKey, dnsNames, ttlSeconds }) => certify(publicKey, { dnsNames }, ttlSeconds),
+  };
+  await testIssuer(issuer, crypto);
+  return issuer;
 }
 
-async function testIssuer(authority: Authority, issue: LeafIssuer["issue"], crypto: Crypto): Promise<void> {
+async function testIssuer({ authority, issue }: LeafIssuer, crypto: Crypto): Promise<void> {
   const spiffeId = SpiffeId.fromSegments(authority.trustDomain, ["self-test"]);
   const publicKey: ParsedPublicKey = authority.publicKey;
   try {

@@ -18,6 +18,9 @@ import type { SpiffeId } from "@signet/shared/spiffe-id";
 import type { Signer } from "../crypto.ts";
 import { leafKeyUsage, type ParsedPublicKey } from "../types.ts";
 
+/** Whom a leaf is for: a workload, or the CA's own server under its DNS names (lower case, at least one). */
+export type LeafName = { readonly spiffeId: SpiffeId } | { readonly dnsNames: readonly string[] };
+
 /** All that differs from one leaf to the next. Times are whole seconds since the epoch. */
 export interface LeafFields {
   readonly serial: Uint8Array;
@@ -26,7 +29,7 @@ export interface LeafFields {
   readonly publicKey: ParsedPublicKey;
   /** SHA-256 of the public key's bits. */
   readonly publicKeyHash: Uint8Array;
-  readonly spiffeId: SpiffeId;
+  readonly name: LeafName;
 }
 
 const version3 = explicit(0, tlv(Tag.integer, Uint8Array.of(2)));
@@ -44,6 +47,8 @@ const extension = (id: string, critical: boolean, value: Uint8Array): Uint8Array
 // X509-SVID §3.2, §4.1, §4.3 and §4.4: not a CA, key usage critical, both extended key usages.
 const notCa = extension(Oid.basicConstraints, true, sequence());
 const serverAndClient = extension(Oid.extendedKeyUsage, false, sequence(oid(Oid.serverAuth), oid(Oid.clientAuth)));
+// A server's certificate vouches for no workload, so it is no SVID and no client either.
+const serverOnly = extension(Oid.extendedKeyUsage, false, sequence(oid(Oid.serverAuth)));
 const usageOf = (kind: PublicKeyKind): Uint8Array => extension(Oid.keyUsage, true, namedBits(...leafKeyUsage(kind)));
 const rsaUsage = usageOf("rsa");
 const otherUsage = usageOf("p256");
@@ -70,7 +75,7 @@ export function leafWriter(
     sequence(tlv(contextTag(0, false), issuerKeyIdentifier)),
   );
   return {
-    tbs: ({ serial, notBefore, notAfter, publicKey, publicKeyHash, spiffeId }) =>
+    tbs: ({ serial, notBefore, notAfter, publicKey, publicKeyHash, name }) =>
       sequence(
         version3,
         unsignedInteger(serial),
@@ -84,18 +89,21 @@ export function leafWriter(
           sequence(
             notCa,
             publicKey.kind === "rsa" ? rsaUsage : otherUsage,
-            serverAndClient,
+            "spiffeId" in name ? serverAndClient : serverOnly,
             // RFC 7093 §2, method 1: the leftmost 160 bits of the SHA-256.
             sequence(subjectKeyIdentifierOid, octetString(octetString(publicKeyHash.subarray(0, 20)))),
             authorityKeyIdentifier,
-            sequence(
-              subjectAltNameOid,
-              critical,
-              octetString(sequence(tlv(contextTag(6, false), text.encode(spiffeId.toString())))),
-            ),
+            sequence(subjectAltNameOid, critical, octetString(sequence(...generalNames(name)))),
           ),
         ),
       ),
     certificate: (tbs, signature) => sequence(tbs, algorithm, bitString(signature)),
   };
+}
+
+/** RFC 5280 §4.2.1.6: a URI, or DNS names. */
+function generalNames(name: LeafName): Uint8Array[] {
+  return "spiffeId" in name
+    ? [tlv(contextTag(6, false), text.encode(name.spiffeId.toString()))]
+    : name.dnsNames.map((dnsName) => tlv(contextTag(2, false), text.encode(dnsName)));
 }
