@@ -4,7 +4,7 @@ const managedBy = "app.kubernetes.io/managed-by";
 const us = "signet-test";
 
 /** Has a shell's sleep in it; where images cannot be pulled it must be on the node already. */
-const image = process.env.SIGNET_TEST_IMAGE ?? "docker.io/library/pause:local";
+export const image = process.env.SIGNET_TEST_IMAGE ?? "docker.io/library/pause:local";
 
 /** Makes empty namespaces; what an earlier run left under the same names goes, what is not ours is never touched. */
 export async function makeNamespaces(...names: string[]): Promise<void> {
