@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { addInjectCommand, type InjectFlags } from "./inject/flags.ts";
 import { type SettingKey, settingKeys, settings } from "./settings.ts";
 import { version } from "./version.ts";
 
@@ -32,7 +33,7 @@ Exit codes:
   1   anything else
 `;
 
-export type Outcome = { readonly run: Invocation } | { readonly exitCode: number };
+export type Outcome = { readonly run: Invocation } | { readonly inject: InjectFlags } | { readonly exitCode: number };
 
 /** Reads the command line; help, version and misuse are answered here. */
 export async function readCommandLine(argv: readonly string[]): Promise<Outcome> {
@@ -64,6 +65,9 @@ export async function readCommandLine(argv: readonly string[]): Promise<Outcome>
         : `"${word}": not expected`,
     );
     outcome = { run: { configFile: options.config, flags, faults } };
+  });
+  addInjectCommand(program, (given) => {
+    outcome = { inject: given };
   });
   try {
     await program.parseAsync(argv, { from: "user" });

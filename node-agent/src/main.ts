@@ -2,6 +2,7 @@ import { asSignetError, type SignetErrorCode } from "@signet/shared/errors";
 import { startAgent } from "./agent.ts";
 import { type Invocation, readCommandLine } from "./cli.ts";
 import { parseConfig } from "./config.ts";
+import type { InjectFlags } from "./inject/flags.ts";
 import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { gatherSettings } from "./sources.ts";
@@ -15,7 +16,19 @@ const exitCodes: Partial<Record<SignetErrorCode, number>> = {
 };
 
 const outcome = await readCommandLine(process.argv.slice(2));
-process.exitCode = "run" in outcome ? await run(outcome.run) : outcome.exitCode;
+if ("run" in outcome) process.exitCode = await run(outcome.run);
+else if ("inject" in outcome) process.exitCode = await inject(outcome.inject);
+else process.exitCode = outcome.exitCode;
+
+// Loaded only for it: the agent starts without what reads YAML.
+async function inject(flags: InjectFlags): Promise<number> {
+  try {
+    (await import("./inject/command.ts")).runInject(flags);
+    return 0;
+  } catch (caught) {
+    return tell(caught);
+  }
+}
 
 async function run({ configFile, flags, faults }: Invocation): Promise<number> {
   try {
@@ -37,11 +50,15 @@ async function run({ configFile, flags, faults }: Invocation): Promise<number> {
     await agent.stop();
     return 0;
   } catch (caught) {
-    const error = asSignetError(caught, "internal");
-    const code = exitCodes[error.code] ?? 1;
-    process.stderr.write(`signet-agent: ${code === 1 ? (error.stack ?? error.message) : error.message}\n`);
-    return code;
+    return tell(caught);
   }
+}
+
+function tell(caught: unknown): number {
+  const error = asSignetError(caught, "internal");
+  const code = exitCodes[error.code] ?? 1;
+  process.stderr.write(`signet-agent: ${code === 1 ? (error.stack ?? error.message) : error.message}\n`);
+  return code;
 }
 
 // A second signal finds no listener and ends the process at once.
