@@ -4,8 +4,11 @@ import { decodeSinglePem } from "@signet/shared/pem";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import { Command } from "commander";
 import { parseAuthorityDocument } from "../authority/document.ts";
+import { podCluster } from "../entry/node/kubernetes/access.ts";
+import { ensureAuthority } from "../entry/node/kubernetes/first-authority.ts";
+import type { SecretStore } from "../entry/node/kubernetes/secret-store.ts";
 import { createLogger } from "../entry/node/log.ts";
-import { authorityPath, nodePlatform } from "../entry/node/platform.ts";
+import { authorityPath, nodePlatform, secretStore } from "../entry/node/platform.ts";
 import { readConfig } from "./config-file.ts";
 
 interface InitOptions {
@@ -34,12 +37,17 @@ The root's key is never part of the authority document: instances that sign leav
 
 With "store": "file:PATH" the document is written to that new file. With "store": "env:NAME" it is printed, to be piped
 into the secret of that name:
-  signet-ca authority init --config ca.jsonc --root-key root-key.pem | wrangler secret put SIGNET_AUTHORITY`,
+  signet-ca authority init --config ca.jsonc --root-key root-key.pem | wrangler secret put SIGNET_AUTHORITY
+
+With "store": "kubernetes:NAMESPACE/NAME", in a pod, the document goes into that new Secret and the root's key into the new
+Secret NAME-root-key, as on the first start of \`serve\`.`,
     )
     .action(async (options: InitOptions) => {
       const { config, folder } = await readConfig(options.config);
       const trustDomain = TrustDomain.parse(config.trustDomain);
       const { store } = config.authority;
+      const secret = secretStore(store, podCluster);
+      if (secret !== undefined) return initInCluster(secret, trustDomain, options);
       // Loaded here only: @peculiar/x509 takes longer than the whole start of `serve`.
       const { initAuthority, rootKeyPath } = await import("../authority/make/init.ts");
       const path = store.startsWith("file:") ? authorityPath(folder, store) : undefined;
@@ -65,13 +73,44 @@ into the secret of that name:
     });
 }
 
+async function initInCluster(store: SecretStore, trustDomain: TrustDomain, options: InitOptions): Promise<void> {
+  const { secret, rootKeySecret } = store;
+  if (options.rootKey !== undefined) {
+    throw new SignetError(
+      "config-invalid",
+      `--root-key: with a kubernetes: store the root's key goes into the Secret ${rootKeySecret.name}; leave it out, or give --discard-root-key`,
+    );
+  }
+  const keepRootKey = options.discardRootKey !== true;
+  const { patienceSeconds } = podCluster;
+  const made = await ensureAuthority({
+    store,
+    trustDomain,
+    keepRootKey,
+    patienceSeconds,
+    logger: createLogger("warn"),
+  });
+  if (!made) {
+    throw new SignetError(
+      "authority-unavailable",
+      `the Secret ${secret.namespace}/${secret.name} is there already; nothing was changed`,
+    );
+  }
+  process.stderr.write(`Made a root and its issuing authority for ${trustDomain.id}
+Authority document: Secret ${secret.namespace}/${secret.name}
+${keepRootKey ? `Root key: Secret ${secret.namespace}/${rootKeySecret.name} (move it out of the cluster)` : "The root's key was discarded"}
+`);
+}
+
 function statusCommand(): Command {
   return new Command("status")
     .description("list the authorities, their states and when they end")
     .option("--config <file>", "the CA's configuration; without it, the document in SIGNET_CONFIG")
     .action(async (options: { readonly config?: string }) => {
       const { config, folder } = await readConfig(options.config);
-      const store = nodePlatform(folder, createLogger("silent")).store(config.authority.store);
+      const logger = createLogger("silent");
+      const platform = nodePlatform({ folder, logger, cluster: podCluster, clusterIssuer: undefined });
+      const store = platform.store(config.authority.store);
       const document = parseAuthorityDocument((await store?.read()) ?? "");
       const rows = document.authorities.map(({ id, state, key, chain }) => {
         const [issuing, root] = [chain[0], chain.at(-1)].map((pem) =>

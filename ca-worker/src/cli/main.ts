@@ -8,6 +8,8 @@ const exitCodes: Readonly<Record<string, number>> = {
   "config-invalid": 2,
   "authority-invalid": 69,
   "authority-unavailable": 69,
+  "cannot-sign": 69,
+  "issuer-unavailable": 69,
 };
 
 const program = new Command("signet-ca")

@@ -2,7 +2,9 @@ import { SignetError } from "@signet/shared/errors";
 import { isLoopbackHost } from "@signet/shared/url";
 import { Command, Option } from "commander";
 import { createLogger } from "../entry/node/log.ts";
-import { serve } from "../entry/node/serve.ts";
+import { type ServeOptions, serve } from "../entry/node/serve.ts";
+import { parseDnsNames } from "../entry/node/tls.ts";
+import { type ObjectName, parseObjectName } from "../object-name.ts";
 import { readConfig } from "./config-file.ts";
 
 interface Options {
@@ -10,6 +12,8 @@ interface Options {
   readonly listen: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly tlsNames?: string;
+  readonly publishRoots?: string;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
 
@@ -20,6 +24,11 @@ export function serveCommand(): Command {
     .option("--listen <host:port>", "address to listen on; port 0 takes any free one", "127.0.0.1:8443")
     .option("--tls-cert <file>", "PEM certificate chain for https; plain http only on a loopback address")
     .option("--tls-key <file>", "PEM key of that certificate")
+    .option(
+      "--tls-names <names>",
+      "instead of both: https under these DNS names, by a certificate that the CA makes itself",
+    )
+    .option("--publish-roots <namespace/name>", "in a pod: keep the roots in this ConfigMap, key roots.pem")
     .addOption(
       new Option("--log-level <level>", "least severe line to log")
         .choices(["debug", "info", "warn", "error", "silent"])
@@ -29,10 +38,16 @@ export function serveCommand(): Command {
       "after",
       `
 Where the configuration's authority.store is a file that is not there, a new authority is made in it, for development.
-Set NODE_ENV=production to have that refused.
+Set NODE_ENV=production to have that refused. Where it is a Secret (kubernetes:NAMESPACE/NAME) that is not there, the
+authority is made in it, in production too, and the root's key goes into the Secret NAME-root-key.
 
-Example:
-  signet-ca serve --config ca.jsonc --listen 127.0.0.1:8443`,
+The certificate of --tls-names lasts a day, is renewed at half of that, and its key is in memory only. Clients verify it with
+the CA's roots, which --publish-roots gives them.
+
+Examples:
+  signet-ca serve --config ca.jsonc --listen 127.0.0.1:8443
+  signet-ca serve --config ca.jsonc --listen 0.0.0.0:8443 --tls-names signet-ca.signet-system.svc \\
+    --publish-roots signet-system/signet-ca-roots`,
     )
     .action(async (options: Options) => {
       const { host, port } = parseListen(options.listen);
@@ -40,11 +55,12 @@ Example:
       if (tls === undefined && !isLoopbackHost(host.includes(":") ? `[${host}]` : host)) {
         throw new SignetError(
           "config-invalid",
-          `--listen ${options.listen}: give --tls-cert and --tls-key; tokens go over plain http only on a loopback address`,
+          `--listen ${options.listen}: give --tls-names, or --tls-cert and --tls-key; tokens go over plain http only on a loopback address`,
         );
       }
       const logger = createLogger(options.logLevel);
-      const running = await serve({ ...(await readConfig(options.config)), host, port, tls, logger });
+      const publishRoots = parsePublishRoots(options);
+      const running = await serve({ ...(await readConfig(options.config)), host, port, tls, publishRoots, logger });
       logger.info({ event: "listening", url: running.url }, "serving");
       process.stdout.write(`signet-ca is serving on ${running.url}\n`);
       const stop = (signal: string) => {
@@ -66,9 +82,24 @@ function parseListen(text: string): { host: string; port: number } {
   return { host: match[1].replace(/^\[|\]$/g, ""), port };
 }
 
-function parseTls({ tlsCert, tlsKey }: Options): { certificate: string; key: string } | undefined {
+function parseTls({ tlsCert, tlsKey, tlsNames }: Options): ServeOptions["tls"] {
+  if (tlsNames !== undefined) {
+    if (tlsCert !== undefined || tlsKey !== undefined)
+      throw new SignetError(
+        "config-invalid",
+        "--tls-names takes the place of --tls-cert and --tls-key; give one of both",
+      );
+    return { dnsNames: parseDnsNames(tlsNames) };
+  }
   if (tlsCert === undefined && tlsKey === undefined) return undefined;
   if (tlsCert === undefined || tlsKey === undefined)
     throw new SignetError("config-invalid", "--tls-cert and --tls-key go together");
   return { certificate: tlsCert, key: tlsKey };
+}
+
+function parsePublishRoots({ publishRoots }: Options): ObjectName | undefined {
+  if (publishRoots === undefined) return undefined;
+  const configMap = parseObjectName(publishRoots);
+  if (configMap !== undefined) return configMap;
+  throw new SignetError("config-invalid", `--publish-roots ${publishRoots}: write it as signet-system/signet-ca-roots`);
 }

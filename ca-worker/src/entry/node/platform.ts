@@ -1,12 +1,25 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Logger } from "@signet/shared/deps";
-import type { Platform } from "../../compose.ts";
+import type { ClusterIssuer, Platform } from "../../compose.ts";
+import { type Config, inCluster, secretOfStore } from "../../config.ts";
 import { nodeCrypto } from "./crypto.ts";
 import { environmentStore, fileStore } from "./file-store.ts";
+import { type ClusterOptions, clusterAccess } from "./kubernetes/access.ts";
+import { ApiServer } from "./kubernetes/api-server.ts";
+import { discoverClusterIssuer } from "./kubernetes/cluster-issuer.ts";
+import { SecretStore } from "./kubernetes/secret-store.ts";
 
-/** Node as a platform; `file:` paths are relative to the folder of the configuration. */
-export function nodePlatform(folder: string, logger: Logger): Platform {
+export interface NodePlatformOptions {
+  /** The folder of the configuration, which `file:` paths are relative to. */
+  readonly folder: string;
+  readonly logger: Logger;
+  readonly cluster: ClusterOptions;
+  readonly clusterIssuer: ClusterIssuer | undefined;
+}
+
+/** Node as a platform. */
+export function nodePlatform({ folder, logger, cluster, clusterIssuer }: NodePlatformOptions): Platform {
   return {
     clock: () => Date.now() / 1000,
     fetch: (url, init) => fetch(url, init),
@@ -15,12 +28,41 @@ export function nodePlatform(folder: string, logger: Logger): Platform {
     store: (location) =>
       location.startsWith("env:")
         ? environmentStore(location.slice("env:".length), process.env)
-        : fileStore(authorityPath(folder, location)),
+        : (secretStore(location, cluster) ?? fileStore(authorityPath(folder, location))),
     readFile: (path) => readFile(resolve(folder, path), "utf8"),
+    clusterIssuer,
   };
 }
 
 /** The path of a `file:` location. */
 export function authorityPath(folder: string, location: string): string {
   return resolve(folder, location.replace(/^file:/, ""));
+}
+
+/**
+ * The store of a `kubernetes:` location; undefined for another kind.
+ * @throws SignetError `config-invalid` outside of a pod
+ */
+export function secretStore(location: string, cluster: ClusterOptions): SecretStore | undefined {
+  const secret = secretOfStore(location);
+  if (secret === undefined) return undefined;
+  return new SecretStore(
+    new ApiServer(clusterAccess(cluster, `authority.store "${location}"`), "authority-unavailable"),
+    secret,
+  );
+}
+
+/**
+ * The issuer `in-cluster`, if the configuration has it.
+ * @throws SignetError `config-invalid` outside of a pod, `issuer-unavailable`
+ */
+export async function findClusterIssuer(
+  { issuers }: Config,
+  cluster: ClusterOptions,
+  logger: Logger,
+): Promise<ClusterIssuer | undefined> {
+  const index = issuers.findIndex(({ issuer }) => issuer === inCluster);
+  if (index < 0) return undefined;
+  const access = clusterAccess(cluster, `issuers.${index}.issuer "${inCluster}"`);
+  return discoverClusterIssuer(new ApiServer(access, "issuer-unavailable"), logger, cluster.patienceSeconds);
 }

@@ -8,10 +8,7 @@ export interface RetryOptions {
 }
 
 /** Does `task` again while what it throws can pass by itself, that is, has `retryAfterSeconds`. */
-export async function retrying<T>(
-  task: () => Promise<T>,
-  { patienceSeconds, onFailure }: RetryOptions,
-): Promise<T> {
+export async function retrying<T>(task: () => Promise<T>, { patienceSeconds, onFailure }: RetryOptions): Promise<T> {
   const end = Date.now() + patienceSeconds * 1000;
   for (let failures = 0; ; failures++) {
     try {

@@ -1,8 +1,6 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
+import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { maxTokenCharacters } from "@signet/shared/ca-api";
@@ -14,8 +12,16 @@ import { createApp } from "../../app.ts";
 import type { Issuer } from "../../authenticate/service-account.ts";
 import { compose } from "../../compose.ts";
 import type { Config } from "../../config.ts";
+import type { ObjectName } from "../../object-name.ts";
+import { type ClusterOptions, clusterAccess, podCluster } from "./kubernetes/access.ts";
+import { ApiServer } from "./kubernetes/api-server.ts";
+import { ensureAuthority } from "./kubernetes/first-authority.ts";
+import { RootsPublisher } from "./kubernetes/publish-roots.ts";
 import { meteredAudit } from "./metrics.ts";
-import { authorityPath, nodePlatform } from "./platform.ts";
+import { authorityPath, findClusterIssuer, nodePlatform, secretStore } from "./platform.ts";
+import { repeating } from "./retry.ts";
+import { ServingCertificate } from "./serving-certificate.ts";
+import { readTls, type TlsFiles } from "./tls.ts";
 
 export interface ServeOptions {
   readonly config: Config;
@@ -26,9 +32,13 @@ export interface ServeOptions {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
-  /** PEM files for https; plain http without. */
-  readonly tls: { readonly certificate: string; readonly key: string } | undefined;
+  /** PEM files for https, or DNS names for a certificate of the CA's own; plain http without. */
+  readonly tls: TlsFiles | { readonly dnsNames: readonly string[] } | undefined;
+  /** The ConfigMap to keep the roots in. */
+  readonly publishRoots?: ObjectName | undefined;
   readonly logger: Logger;
+  /** Where the API server is; the pod's own unless told. */
+  readonly cluster?: ClusterOptions;
 }
 
 export interface Running {
@@ -42,37 +52,62 @@ const requestTimeoutMs = 10_000;
 // Two tokens of the longest that are looked at, and room for the rest.
 const maxHeaderSize = 2 * maxTokenCharacters + 8_192;
 
+// As often as the authorities are read again.
+const renewalLookSeconds = 30;
+
 /** Runs the CA on Node. */
 export async function serve(options: ServeOptions): Promise<Running> {
-  const { config, source, folder, host, port, tls, logger } = options;
-  await makeDevelopmentAuthority(config, folder, logger);
-  const deps = compose(config, source, nodePlatform(folder, logger));
+  const { config, source, folder, host, port, tls, publishRoots, logger, cluster = podCluster } = options;
+  const publishing = publishRoots && new ApiServer(clusterAccess(cluster, "--publish-roots"), "authority-unavailable");
+  await makeFirstAuthority(config, folder, cluster, logger);
+  const clusterIssuer = await findClusterIssuer(config, cluster, logger);
+  const platform = nodePlatform({ folder, logger, cluster, clusterIssuer });
+  const deps = compose(config, source, platform);
+  const { authorities } = deps;
   const { audit, registry } = meteredAudit(deps.audit);
   const app = createApp({ ...deps, audit });
   app.get("/metrics", async (context) =>
     context.body(await registry.metrics(), 200, { "content-type": registry.contentType }),
   );
   // Faults show in the log now rather than at the first request; readiness tells the rest.
-  await deps.authorities.current().catch(() => {});
+  await authorities.current().catch(() => {});
   await warmKeys(config, source, deps.issuers);
 
   const listener = getRequestListener(app.fetch);
+  const limits = { requestTimeout: requestTimeoutMs, maxHeaderSize };
+  const own =
+    tls !== undefined && "dnsNames" in tls
+      ? await ServingCertificate.make({ dnsNames: tls.dnsNames, authorities, clock: platform.clock, logger })
+      : undefined;
+  const context = own?.context ?? (tls !== undefined && "key" in tls ? readTls(tls) : undefined);
   const server =
-    tls === undefined
-      ? createHttpServer({ requestTimeout: requestTimeoutMs, maxHeaderSize }, listener)
-      : createHttpsServer(
-          { requestTimeout: requestTimeoutMs, maxHeaderSize, minVersion: "TLSv1.2", ...readTls(tls) },
-          listener,
-        );
+    context === undefined
+      ? createHttpServer(limits, listener)
+      : createHttpsServer({ ...limits, minVersion: "TLSv1.2", ...context }, listener);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => reject(new SignetError("config-invalid", `--listen: ${cause.message}`, { cause })));
     server.listen(port, host, resolve);
   });
   const { port: boundPort } = server.address() as AddressInfo;
   const shownHost = host.includes(":") ? `[${host}]` : host;
+
+  const endings: (() => void)[] = [];
+  if (own !== undefined) {
+    endings.push(
+      repeating(async () => {
+        await own.renew(server as HttpsServer);
+        return renewalLookSeconds;
+      }),
+    );
+  }
+  if (publishRoots !== undefined && publishing !== undefined) {
+    const publisher = new RootsPublisher({ api: publishing, configMap: publishRoots, authorities, logger });
+    endings.push(repeating(() => publisher.look()));
+  }
   return {
-    url: `${tls === undefined ? "http" : "https"}://${shownHost}:${boundPort}`,
+    url: `${context === undefined ? "http" : "https"}://${shownHost}:${boundPort}`,
     async stop() {
+      for (const end of endings) end();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
       await closed;
@@ -93,12 +128,21 @@ async function warmKeys({ issuers }: Config, source: string, made: readonly Issu
   if (faults.length > 0) throw configError(source, faults);
 }
 
-/** On the first start in development there is no authority yet; a file that is there is never touched. */
-async function makeDevelopmentAuthority(
+/** On the first start, in development or in a cluster, there is no authority yet; what is there is never touched. */
+async function makeFirstAuthority(
   { authority, trustDomain }: Config,
   folder: string,
+  cluster: ClusterOptions,
   logger: Logger,
 ): Promise<void> {
+  const store = secretStore(authority.store, cluster);
+  if (store !== undefined) {
+    const { patienceSeconds } = cluster;
+    await ensureAuthority({
+      ...{ store, logger, patienceSeconds, keepRootKey: true },
+      trustDomain: TrustDomain.parse(trustDomain),
+    });
+  }
   if (!authority.store.startsWith("file:")) return;
   const path = authorityPath(folder, authority.store);
   const missing = await stat(path).then(
@@ -116,21 +160,4 @@ async function makeDevelopmentAuthority(
   const { initAuthority, rootKeyPath } = await import("../../authority/make/init.ts");
   await initAuthority(TrustDomain.parse(trustDomain), path, rootKeyPath(path));
   logger.warn({ event: "authority-made", path }, "made a new authority with plain keys, for development only");
-}
-
-function readTls({ certificate, key }: NonNullable<ServeOptions["tls"]>): { cert: Buffer; key: Buffer } {
-  try {
-    const files = { cert: readFileSync(certificate), key: readFileSync(key) };
-    // A pair that does not go together would show only at a client's first handshake.
-    if (!new X509Certificate(files.cert).checkPrivateKey(createPrivateKey(files.key))) {
-      throw new SignetError("config-invalid", "the key is not the certificate's");
-    }
-    return files;
-  } catch (error) {
-    throw new SignetError(
-      "config-invalid",
-      `--tls-cert and --tls-key: ${asSignetError(error, "config-invalid").message}`,
-      { cause: error },
-    );
-  }
 }

@@ -30,7 +30,10 @@ export async function discoverClusterIssuer(
     async load() {
       const now = await readName(api);
       if (now !== name) {
-        throw new SignetError("issuer-unavailable", `the API server now issues as ${now}; start the CA anew to take that`);
+        throw new SignetError(
+          "issuer-unavailable",
+          `the API server now issues as ${now}; start the CA anew to take that`,
+        );
       }
       return (await api.call({ method: "GET", path: keysPath, rule: rule(keysPath) })).body;
     },

@@ -50,7 +50,11 @@ export async function ensureAuthority(options: FirstAuthorityOptions): Promise<b
     return false;
   }
   logger.info(
-    { event: "authority-made", secret: store.secret.name, rootKeySecret: keepRootKey ? store.rootKeySecret.name : null },
+    {
+      event: "authority-made",
+      secret: store.secret.name,
+      rootKeySecret: keepRootKey ? store.rootKeySecret.name : null,
+    },
     "made a new authority; move the root's key to a place outside of the cluster",
   );
   return true;

@@ -10,6 +10,10 @@ const rootsKey = "roots.pem";
 const sequenceAnnotation = "signet.dev/bundle-sequence";
 const ownLabel = "app.kubernetes.io/managed-by";
 const lookEverySeconds = 30;
+// Another replica may do the same at the same moment.
+const maxLooks = 3;
+
+type Result = "changed" | "as-it-was" | "changed-meanwhile";
 
 export interface RootsPublisherOptions {
   readonly api: ApiServer;
@@ -49,7 +53,7 @@ export class RootsPublisher {
       return lookEverySeconds;
     } catch (error) {
       if (this.#told === undefined) {
-        logger.error({ ...fields, sequence, error: reasonOf(error) }, "the roots cannot be published");
+        logger.warn({ ...fields, sequence, error: reasonOf(error) }, "the roots cannot be published");
       }
       this.#told ??= reasonOf(error);
       return backoffSeconds(this.#failures++);
@@ -58,8 +62,12 @@ export class RootsPublisher {
 
   /** @returns whether anything had to be changed */
   async #publish(bundle: TrustBundle): Promise<boolean> {
-    const found = await this.#find();
-    return found === undefined ? this.#create(bundle) : this.#update(found, bundle);
+    for (let looks = 0; looks < maxLooks; looks++) {
+      const found = await this.#find();
+      const result = await (found === undefined ? this.#create(bundle) : this.#update(found, bundle));
+      if (result !== "changed-meanwhile") return result === "changed";
+    }
+    throw new SignetError("authority-unavailable", `it was changed by others ${maxLooks} times in a row`);
   }
 
   async #find(): Promise<FoundConfigMap | undefined> {
@@ -73,9 +81,9 @@ export class RootsPublisher {
     return status === 404 ? undefined : (body as FoundConfigMap);
   }
 
-  async #create(bundle: TrustBundle): Promise<boolean> {
+  async #create(bundle: TrustBundle): Promise<Result> {
     const { api, configMap } = this.#options;
-    await api.call({
+    const { status } = await api.call({
       method: "POST",
       path: collection(configMap),
       rule: `create configmaps in namespace "${configMap.namespace}"`,
@@ -89,11 +97,12 @@ export class RootsPublisher {
         },
         data: dataOf(bundle),
       },
+      expected: [409],
     });
-    return true;
+    return status === 409 ? "changed-meanwhile" : "changed";
   }
 
-  async #update({ metadata, data }: FoundConfigMap, bundle: TrustBundle): Promise<boolean> {
+  async #update({ metadata, data }: FoundConfigMap, bundle: TrustBundle): Promise<Result> {
     const { api, configMap } = this.#options;
     const { [sequenceAnnotation]: annotation } = metadata?.annotations ?? {};
     const published = typeof annotation === "string" && /^\d{1,15}$/.test(annotation) ? Number(annotation) : undefined;
@@ -111,8 +120,8 @@ export class RootsPublisher {
         `it holds sequence ${published}, newer than ours, ${bundle.sequence}; if the authority was made anew, delete the ConfigMap`,
       );
     }
-    if (published === bundle.sequence && roots === dataOf(bundle)[rootsKey]) return false;
-    await api.call({
+    if (published === bundle.sequence && roots === dataOf(bundle)[rootsKey]) return "as-it-was";
+    const { status } = await api.call({
       method: "PATCH",
       path: pathOf(configMap),
       rule: ruleOf("patch", configMap),
@@ -121,8 +130,9 @@ export class RootsPublisher {
         metadata: { resourceVersion: metadata?.resourceVersion, annotations: annotationsOf(bundle) },
         data: dataOf(bundle),
       },
+      expected: [409],
     });
-    return true;
+    return status === 409 ? "changed-meanwhile" : "changed";
   }
 }
 
