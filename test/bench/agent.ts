@@ -1,11 +1,10 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { launchAgent } from "../support/agent-process.ts";
 import { agentServiceAccount, caConfig } from "../support/ca-config.ts";
 import { startCaProcess } from "../support/ca-process.ts";
 import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
 import { makeWorkFolder } from "../support/work-folder.ts";
-import { cpuSecondsOf, median } from "./cpu.ts";
+import { cpuSecondsOf, median, rssMibOf } from "./cpu.ts";
 import { Sidecars } from "./sidecars.ts";
 
 const sizes = [10, 100, 250];
@@ -50,11 +49,9 @@ async function oneRun(folder: string, caUrl: string, nodeToken: string, tokens: 
   const { program: agent, socket } = await launchAgent({ folder, caUrl, nodeToken });
   const sidecars = new Sidecars();
   try {
-    await sidecars.start(socket, tokens);
+    await sidecars.start(tokens.map((token) => ({ socket, token })));
     const seconds = (performance.now() - start) / 1_000;
-    const status = await readFile(`/proc/${agent.pid}/status`, "utf8");
-    const rssMib = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1_024;
-    return { seconds, rssMib, cpuSeconds: await cpuSecondsOf(agent.pid) };
+    return { seconds, rssMib: await rssMibOf(agent.pid), cpuSeconds: await cpuSecondsOf(agent.pid) };
   } finally {
     sidecars.stop();
     await agent.stop();

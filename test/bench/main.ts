@@ -1,8 +1,14 @@
-/** Figures of the hot paths as ratios within one run: `npm run bench [ca|http|agent]`. */
+/** Figures of the hot paths as ratios within one run: `npm run bench [ca|http|agent|pods]`. */
 import { benchAgent } from "./agent.ts";
 import { benchCaCpu, benchCaHttp } from "./ca.ts";
+import { benchPodSockets } from "./pod-sockets.ts";
 
-const parts: Readonly<Record<string, () => Promise<void>>> = { ca: benchCaCpu, http: benchCaHttp, agent: benchAgent };
+const parts: Readonly<Record<string, () => Promise<void>>> = {
+  ca: benchCaCpu,
+  http: benchCaHttp,
+  agent: benchAgent,
+  pods: benchPodSockets,
+};
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in parts));
 if (unknown.length > 0) {

@@ -7,20 +7,26 @@ import { DiscoveryRequestSchema } from "@signet/node-agent/gen/envoy/service/dis
 const names = ["default", "ROOTCA"];
 const path = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";
 
+/** Where a sidecar asks, and with which token; without one on a socket of its own. */
+export interface Place {
+  readonly socket: string;
+  readonly token?: string;
+}
+
 /** Envoys as far as SDS goes: one connection each, one stream for each secret, no ACK, nothing decoded. */
 export class Sidecars {
   readonly #sessions: ClientHttp2Session[] = [];
 
-  /** Resolves when each of the tokens' owners has both of its secrets. */
-  async start(socket: string, tokens: readonly string[]): Promise<void> {
-    await Promise.all(tokens.map((token) => this.#sidecar(socket, token)));
+  /** Resolves when each sidecar has both of its secrets. */
+  async start(places: readonly Place[]): Promise<void> {
+    await Promise.all(places.map((place) => this.#sidecar(place)));
   }
 
   stop(): void {
     for (const session of this.#sessions) session.destroy();
   }
 
-  async #sidecar(socket: string, token: string): Promise<void> {
+  async #sidecar({ socket, token }: Place): Promise<void> {
     const session = await this.#connect(socket);
     this.#sessions.push(session);
     await Promise.all(names.map((name) => this.#secret(session, token, name)));
@@ -40,14 +46,14 @@ export class Sidecars {
     }
   }
 
-  #secret(session: ClientHttp2Session, token: string, name: string): Promise<void> {
+  #secret(session: ClientHttp2Session, token: string | undefined, name: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const stream = session.request({
         [constants.HTTP2_HEADER_METHOD]: "POST",
         [constants.HTTP2_HEADER_PATH]: path,
         [constants.HTTP2_HEADER_CONTENT_TYPE]: "application/grpc",
         [constants.HTTP2_HEADER_TE]: "trailers",
-        authorization: token,
+        ...(token === undefined ? {} : { authorization: token }),
       });
       stream.on("error", reject);
       stream.on("trailers", (headers) =>

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { trustDomain } from "./ca-config.ts";
-import { untilOk } from "./poll.ts";
+import { until, untilOk } from "./poll.ts";
 import { freePort } from "./ports.ts";
 import { Program } from "./processes.ts";
 import { agentProgram, plainEnvironment } from "./repo.ts";
@@ -56,10 +56,17 @@ export async function launchAgent({ folder, caUrl, nodeToken, moreArgs = [] }: A
   return { socket, adminUrl: `http://${admin}`, program };
 }
 
-/** `signet-agent run`, ready to serve. */
-export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+/**
+ * `signet-agent run`, ready to serve.
+ * @param kubelet registers it, where it is a CSI driver
+ */
+export async function startAgent(
+  options: AgentOptions,
+  kubelet?: { register(): Promise<unknown> },
+): Promise<RunningAgent> {
   const { socket, adminUrl, program } = await launchAgent(options);
   try {
+    if (kubelet !== undefined) await until("the registration", () => kubelet.register(), { giveUp: program.failure });
     await untilOk("the agent", `${adminUrl}/readyz`, { giveUp: program.failure });
   } catch (error) {
     await program.stop();
