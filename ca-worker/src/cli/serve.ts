@@ -2,7 +2,7 @@ import { SignetError } from "@signet/shared/errors";
 import { isLoopbackHost } from "@signet/shared/url";
 import { Command, Option } from "commander";
 import { createLogger } from "../entry/node/log.ts";
-import { type ServeOptions, serve } from "../entry/node/serve.ts";
+import { type Running, type ServeOptions, serve } from "../entry/node/serve.ts";
 import { parseDnsNames } from "../entry/node/tls.ts";
 import { type ObjectName, parseObjectName } from "../object-name.ts";
 import { readConfig } from "./config-file.ts";
@@ -60,17 +60,20 @@ Examples:
       }
       const logger = createLogger(options.logLevel);
       const publishRoots = parsePublishRoots(options);
-      const running = await serve({ ...(await readConfig(options.config)), host, port, tls, publishRoots, logger });
-      logger.info({ event: "listening", url: running.url }, "serving");
-      process.stdout.write(`signet-ca is serving on ${running.url}\n`);
+      let running: Running | undefined;
+      // From the very start: in a container this is process 1, which a signal without a handler does not end.
       const stop = (signal: string) => {
         logger.info({ event: "stopping", signal }, "stopping");
+        if (running === undefined) process.exit(0);
         void running.stop().then(() => process.exit(0));
         // A client that never ends its request must not keep the process.
         setTimeout(() => process.exit(0), 10_000).unref();
       };
       process.once("SIGTERM", stop);
       process.once("SIGINT", stop);
+      running = await serve({ ...(await readConfig(options.config)), host, port, tls, publishRoots, logger });
+      logger.info({ event: "listening", url: running.url }, "serving");
+      process.stdout.write(`signet-ca is serving on ${running.url}\n`);
     });
 }
 
