@@ -63,6 +63,14 @@ describe("configuration of the CA", () => {
     { rule: "keys over http from this machine", value: withIssuer({ keys: "http://127.0.0.1:8080/jwks" }) },
     { rule: "a JWK Set", value: withIssuer({ keys: { keys: [jwk] } }) },
     { rule: "a store in the environment", value: { ...minimal, authority: { store: "env:SIGNET_AUTHORITY" } } },
+    {
+      rule: "a store in a Secret",
+      value: { ...minimal, authority: { store: "kubernetes:signet-system/signet-authority" } },
+    },
+    {
+      rule: "the cluster's own issuer",
+      value: withIssuer({ issuer: "in-cluster", keys: undefined, trustDomain: "td", maxTokenLifetime: "1h" }),
+    },
     { rule: "node binding off", value: { ...minimal, nodeBinding: "off" } },
     {
       rule: "two issuers",
@@ -120,6 +128,34 @@ describe("configuration of the CA", () => {
       value: { ...minimal, authority: { store: "env:A-B" } },
       keys: ["authority.store"],
     },
+    ...["", "a", "a/", "/a", "A/b", "a/b/c", "a/../b", "a/b?x", "a/b\n", "a.b/c", `a/${"b".repeat(241)}`].map(
+      (secret) => ({
+        rule: `a Secret called ${JSON.stringify(secret.slice(0, 20))}`,
+        value: { ...minimal, authority: { store: `kubernetes:${secret}` } },
+        keys: ["authority.store"],
+      }),
+    ),
+    ...["discovery", { keys: [jwk] }, null, "file:jwks.json"].map((keys) => ({
+      rule: `the cluster's own issuer with keys: ${JSON.stringify(keys).slice(0, 20)}`,
+      value: withIssuer({ issuer: "in-cluster", keys }),
+      keys: ["issuers.0.keys"],
+    })),
+    {
+      rule: "the cluster's own issuer without audiences",
+      value: withIssuer({ issuer: "in-cluster", keys: undefined, audiences: [] }),
+      keys: ["issuers.0.audiences"],
+    },
+    {
+      rule: "the cluster's own issuer twice",
+      value: { ...minimal, issuers: [1, 2].map(() => ({ issuer: "in-cluster", audiences: ["signet-ca"] })) },
+      keys: ["issuers"],
+    },
+    {
+      rule: "an issuer that is nearly in-cluster",
+      value: withIssuer({ issuer: "in-cluster ", keys: undefined }),
+      keys: ["issuers.0.keys"],
+    },
+    { rule: "an issuer that is no object", value: { ...minimal, issuers: ["in-cluster"] }, keys: ["issuers.0"] },
     { rule: "no issuer", value: { ...minimal, issuers: [] }, keys: ["issuers"] },
     { rule: "an issuer twice", value: { ...minimal, issuers: [issuer, issuer] }, keys: ["issuers"] },
     { rule: "an empty issuer", value: withIssuer({ issuer: "" }), keys: ["issuers.0.issuer"] },

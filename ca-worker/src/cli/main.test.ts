@@ -74,6 +74,25 @@ describe.concurrent("signet-ca", () => {
     },
     { rule: "an address without a port", args: ["serve", "--listen", "127.0.0.1"], code: 2, named: "--listen" },
     { rule: "plain http on every address", args: ["serve", "--listen", "0.0.0.0:0"], code: 2, named: "--tls-cert" },
+    {
+      rule: "plain http on every address, even where roots are published",
+      args: ["serve", "--listen", "0.0.0.0:0", "--publish-roots", "a/b"],
+      code: 2,
+      named: "--tls-names",
+    },
+    {
+      rule: "a certificate of its own and one in a file",
+      args: ["serve", "--tls-names", "a.b", "--tls-cert", "x", "--tls-key", "y"],
+      code: 2,
+      named: "--tls-names",
+    },
+    { rule: "an address for a name", args: ["serve", "--tls-names", "10.0.0.1"], code: 2, named: "10.0.0.1" },
+    {
+      rule: "a ConfigMap without its namespace",
+      args: ["serve", "--publish-roots", "roots"],
+      code: 2,
+      named: "--publish-roots",
+    },
     { rule: "a certificate without its key", args: ["serve", "--tls-cert", "x"], code: 2, named: "--tls-key" },
   ])("$rule ends with $code", async ({ args, code, named = "" }) => {
     const ended = await signetCa(args);
@@ -89,6 +108,33 @@ describe.concurrent("signet-ca", () => {
     expect(code).toBe(2);
     expect(stderr).toContain("authority.store");
     expect(stderr).toContain("leafs");
+  });
+
+  test.each([
+    { rule: "a Secret as the store", store: "kubernetes:a/b", args: ["serve"], named: "authority.store" },
+    { rule: "a Secret to be made", store: "kubernetes:a/b", args: ["authority", "init"], named: "authority.store" },
+    { rule: "a Secret to be shown", store: "kubernetes:a/b", args: ["authority", "status"], named: "authority.store" },
+    { rule: "roots to be published", args: ["serve", "--publish-roots", "a/b"], named: "--publish-roots" },
+    {
+      rule: "the cluster's issuer",
+      args: ["serve"],
+      more: { issuers: [{ issuer: "in-cluster", audiences: ["signet-ca"] }] },
+      named: "issuers.0.issuer",
+    },
+  ])("$rule outside of a pod ends with 2 and says so", async ({ rule, store, args, more, named }) => {
+    const config = await configFile(rule.replaceAll(/\W/g, "-"), store, more);
+    const { code, stderr } = await signetCa([...args, "--config", config]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("works in a pod only") });
+    expect(stderr).toContain(named);
+  });
+
+  test("a certificate of its own needs an authority: without an active one it ends with 69", async () => {
+    const config = await configFile("no-active");
+    await writeFile(join(folder.path, "no-active-authority.json"), '{"version":1,"sequence":1,"authorities":[]}');
+    const args = ["serve", "--config", config, "--listen", "127.0.0.1:0", "--tls-names", "localhost"];
+    const { code, stderr } = await signetCa(args);
+    expect(code).toBe(69);
+    expect(stderr).toContain("--tls-names: no certificate can be made for this server: no authority is active");
   });
 
   test("init writes the authority and its root key, once; status lists it", async () => {
