@@ -82,8 +82,8 @@ export function readUpstreams(text: string, context: UpstreamContext, field: str
 }
 
 /**
- * The names must lead the application to the sidecar and the sidecar to the Service, though both read one /etc/hosts:
- * the full name is left out of it and is what the sidecar asks for.
+ * The names lead the application to the sidecar by the pod's /etc/hosts, which the sidecar reads too. It asks for the
+ * whole name with a dot at its end, which is in no such file.
  */
 function readHost(
   text: string,
@@ -111,7 +111,7 @@ function readHost(
   }
   const host = labels.join(".");
   const bare = labels.at(-1) === namespace ? [labels.slice(0, -1).join(".")] : [];
-  return { host, names: [...bare, host, `${host}.svc`] };
+  return { host, names: [...bare, host, `${host}.svc`, `${host}.svc.${clusterDomain}`] };
 }
 
 function readIdentity(text: string, trustDomain: TrustDomain, where: string, faults: string[]): SpiffeId | undefined {

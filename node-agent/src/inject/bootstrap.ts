@@ -44,11 +44,12 @@ function inboundListener({ protocol, appPort, mtlsPort }: InboundPort, commonTls
   const filter =
     protocol === "tcp"
       ? tcpProxy(name, name)
-      : httpProxy(name, [{ match: { prefix: "/" }, route: plainRoute(name) }], {
+      : httpProxy(name, routesTo(name, "refused-stream", { num_retries: 2 }), {
           // The application learns who called in x-forwarded-client-cert, and nobody else can write that header.
           forward_client_cert_details: "SANITIZE_SET",
           set_current_client_cert_details: { uri: true },
           http2_protocol_options: { allow_connect: true },
+          local_reply_config: { mappers: [tellNotSent] },
         });
   return listener(name, "0.0.0.0", mtlsPort, [filter], {
     name: "envoy.transport_sockets.tls",
@@ -59,6 +60,15 @@ function inboundListener({ protocol, appPort, mtlsPort }: InboundPort, commonTls
     },
   });
 }
+
+// An application that is about to end has closed its port before the pod is out of the Service. Its sidecar says that the
+// request never got there, and the client's sidecar tries again, elsewhere by then.
+const notSent = "x-signet-not-sent";
+const connectionFailed = "UF";
+const tellNotSent = {
+  filter: { response_flag_filter: { flags: [connectionFailed] } },
+  headers_to_add: [{ header: { key: notSent, value: "true" } }],
+};
 
 function appCluster({ protocol, appPort }: InboundPort): object {
   const name = `inbound-${appPort}`;
@@ -85,19 +95,25 @@ function outboundListener({ protocol, host, port, address }: LocalUpstream): obj
     const patient = { max_connect_attempts: attempts, backoff_options: backOff };
     return listener(name, address, port, [tcpProxy(name, name, patient)]);
   }
-  const again = (retryOn: string) => ({
-    ...plainRoute(name),
-    retry_policy: { retry_on: retryOn, num_retries: attempts, retry_back_off: backOff },
+  const routes = routesTo(name, "connect-failure,refused-stream,reset-before-request,retriable-headers", {
+    retriable_headers: [{ name: notSent, present_match: true }],
+    num_retries: attempts,
+    retry_back_off: backOff,
   });
-  const routes = [
+  return listener(name, address, port, [httpProxy(name, routes, {}, { response_headers_to_remove: [notSent] })]);
+}
+
+/** All requests to one cluster, made again for `reasons` that say that they never arrived. */
+function routesTo(cluster: string, reasons: string, policy: object): object[] {
+  const route = (retryOn: string) => ({ cluster, timeout: "0s", retry_policy: { retry_on: retryOn, ...policy } });
+  return [
     // A request that changes nothing can be made again even when nobody knows how far it came.
     {
       match: { prefix: "/", headers: [methodIs({ safe_regex: { regex: "GET|HEAD|OPTIONS" } })] },
-      route: again("connect-failure,refused-stream,reset"),
+      route: route(`${reasons},reset`),
     },
-    { match: { prefix: "/" }, route: again("connect-failure,refused-stream,reset-before-request") },
+    { match: { prefix: "/" }, route: route(reasons) },
   ];
-  return listener(name, address, port, [httpProxy(name, routes, {})]);
 }
 
 // About five seconds in all, so that a sidecar that starts again on the other side is not noticed.
@@ -125,7 +141,7 @@ function upstreamCluster(
     circuit_breakers: unlimited,
     upstream_connection_options: { tcp_keepalive: { keepalive_time: 30, keepalive_interval: 10, keepalive_probes: 3 } },
     ...(protocol === "tcp" ? {} : { typed_extension_protocol_options: extension(http) }),
-    // The whole name with its last dot: the shorter ones lead back here, by the pod's /etc/hosts.
+    // The whole name with its last dot: without it, the name leads back here by the pod's /etc/hosts.
     load_assignment: assignment(name, `${host}.svc.${clusterDomain}.`, port),
     transport_socket: {
       name: "envoy.transport_sockets.tls",
@@ -167,7 +183,7 @@ function listener(name: string, address: string, port: number, filters: readonly
 }
 
 /** HTTP handed on as it came: no limits of time and no headers of Envoy's own. */
-function httpProxy(name: string, routes: readonly object[], more: object): object {
+function httpProxy(name: string, routes: readonly object[], more: object, host: object = {}): object {
   return {
     name: "envoy.filters.network.http_connection_manager",
     typed_config: {
@@ -179,7 +195,7 @@ function httpProxy(name: string, routes: readonly object[], more: object): objec
       server_header_transformation: "PASS_THROUGH",
       http_protocol_options: { accept_http_10: true },
       upgrade_configs: [{ upgrade_type: "websocket" }],
-      route_config: { virtual_hosts: [{ name, domains: ["*"], routes }] },
+      route_config: { virtual_hosts: [{ name, domains: ["*"], routes, ...host }] },
       http_filters: [
         {
           name: "envoy.filters.http.router",
@@ -203,7 +219,6 @@ function tcpProxy(name: string, cluster: string, more: object = {}): object {
   };
 }
 
-const plainRoute = (cluster: string) => ({ cluster, timeout: "0s" });
 const extension = (options: object) => ({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options });
 
 function socketAddress(address: string, port: number): object {
