@@ -95,17 +95,20 @@ export async function startFakeApiServer(folder: string): Promise<FakeApiServer>
       request.socket.destroy();
       return;
     }
-    const { status, body } = trick ?? serve(seen, request.headers["content-type"]);
+    const { status, body } = trick ?? serve(seen, request.headers);
     response.writeHead(status, { "content-type": "application/json" }).end(body);
   }
 
-  function serve({ method, path, token, body }: SeenRequest, contentType = "") {
+  function serve({ method, path, token, body }: SeenRequest, headers: IncomingMessage["headers"]) {
+    const { accept = "*/*", "content-type": contentType } = headers;
     const json = (status: number, value: unknown) => ({ status, body: JSON.stringify(value) });
     const fault = (status: number, reason: string) =>
       json(status, { kind: "Status", reason, message: `echo: ${body}` });
     if (!fake.tokens.includes(token)) return fault(401, "Unauthorized");
     if (path === "/.well-known/openid-configuration") return json(200, { issuer: fake.issuer });
-    if (path === "/openid/v1/jwks") return json(200, fake.keys);
+    if (path === "/openid/v1/jwks") {
+      return /jwk-set\+json|\*\/\*/.test(accept) ? json(200, fake.keys) : fault(406, "NotAcceptable");
+    }
     if (method === "GET") {
       if (path.endsWith("-root-key")) return fault(403, "Forbidden");
       const found = fake.objects.get(path);

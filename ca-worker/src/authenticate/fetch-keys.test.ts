@@ -40,6 +40,16 @@ describe("keys over HTTP", () => {
     expect(await fetchJwkSet(fetch, `${base}/jwks`)).toEqual(jwks);
   });
 
+  test("a place that serves nothing but application/jwk-set+json is asked for that too, as an API server wants it", async () => {
+    routes["/jwks"] = (request, response) => {
+      const accepted = request.headers.accept?.includes("application/jwk-set+json") === true;
+      response
+        .writeHead(accepted ? 200 : 406, { "content-type": "application/jwk-set+json" })
+        .end(JSON.stringify(jwks));
+    };
+    expect(await fetchJwkSet(fetch, `${base}/jwks`)).toEqual(jwks);
+  });
+
   test.each([301, 302, 303, 307, 308])("a redirect (%d) is refused and not followed", async (status) => {
     routes["/jwks"] = (_request, response) => response.writeHead(status, { location: `${base}/other` }).end("{}");
     routes["/other"] = json(jwks);

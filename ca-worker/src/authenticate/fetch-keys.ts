@@ -5,6 +5,9 @@ import { isLoopbackHost } from "@signet/shared/url";
 const timeoutMs = 5_000;
 const maxDocumentCharacters = 256 * 1024;
 
+/** Types of OpenID documents. A Kubernetes API server answers 406 for its keys where the second is not accepted. */
+export const keyDocumentTypes = "application/json, application/jwk-set+json";
+
 /**
  * Reads the JWK Set at a URL that the configuration names.
  * @throws SignetError `issuer-unavailable`
@@ -35,7 +38,7 @@ export function isAllowedKeyUrl(text: string): boolean {
 async function fetchJson(fetch: Fetch, url: string): Promise<object> {
   try {
     const response = await fetch(url, {
-      headers: { accept: "application/json" },
+      headers: { accept: keyDocumentTypes },
       // A redirect would let the issuer's web server choose another place to trust.
       redirect: "manual",
       signal: AbortSignal.timeout(timeoutMs),

@@ -98,7 +98,7 @@ async function initInCluster(store: SecretStore, trustDomain: TrustDomain, optio
   }
   process.stderr.write(`Made a root and its issuing authority for ${trustDomain.id}
 Authority document: Secret ${secret.namespace}/${secret.name}
-${keepRootKey ? `Root key: Secret ${secret.namespace}/${rootKeySecret.name} (move it out of the cluster)` : "The root's key was discarded"}
+${keepRootKey ? `Root key: Secret ${secret.namespace}/${rootKeySecret.name} (copy it out of the cluster; the README says how)` : "The root's key was discarded"}
 `);
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { asSignetError, SignetError, type SignetErrorCode } from "@signet/shared/errors";
+import { keyDocumentTypes } from "../../../authenticate/fetch-keys.ts";
 import type { ClusterAccess } from "./access.ts";
 
 export interface ApiCall {
@@ -76,7 +77,7 @@ export class ApiServer {
             // A call now and then: a connection that is kept would be dead as often as not.
             agent: false,
             headers: {
-              accept: "application/json",
+              accept: keyDocumentTypes,
               authorization: `Bearer ${token}`,
               "user-agent": "signet-ca",
               ...(body !== undefined && {

@@ -55,7 +55,7 @@ export async function ensureAuthority(options: FirstAuthorityOptions): Promise<b
       secret: store.secret.name,
       rootKeySecret: keepRootKey ? store.rootKeySecret.name : null,
     },
-    "made a new authority; move the root's key to a place outside of the cluster",
+    "made a new authority; copy it and the root's key out of the cluster, and leave an empty Secret for the key (README)",
   );
   return true;
 }
