@@ -8,6 +8,7 @@ import {
   isSeq,
   Document as NewDocument,
   parseAllDocuments,
+  type Tags,
 } from "yaml";
 
 export type Path = readonly (string | number)[];
@@ -23,6 +24,15 @@ export interface ManifestDocument {
   /** The same as plain data. */
   readonly value: unknown;
 }
+
+const oddTags = ["timestamp", "omap", "pairs", "set"].map((name) => `tag:yaml.org,2002:${name}`);
+
+/** YAML 1.1 without what Kubernetes does not know: timestamps, numbers to the base of 60, collections of other kinds. */
+const dialect = {
+  version: "1.1",
+  customTags: (tags: Tags) =>
+    tags.filter((tag) => typeof tag === "string" || !(oddTags.includes(tag.tag) || tag.format === "TIME")),
+} as const;
 
 const startMarker = /^---(?=[ \t\r\n]|$)/;
 const endMarker = /^\.\.\.(?=[ \t\r\n]|$)/;
@@ -55,8 +65,7 @@ export function splitDocuments(stream: string): string[] {
 }
 
 /**
- * Reads a stream of YAML or JSON documents as the API server's own tools do: by YAML 1.1, without its timestamps and
- * numbers to the base of 60.
+ * Reads a stream of YAML or JSON documents as the API server's own tools do.
  * @throws SignetError `config-invalid` with every document that is no YAML
  */
 export function readDocuments(stream: string): ManifestDocument[] {
@@ -70,9 +79,8 @@ export function readDocuments(stream: string): ManifestDocument[] {
     };
     try {
       const parsed = parseAllDocuments(source, {
-        version: "1.1",
+        ...dialect,
         logLevel: "error",
-        customTags: (tags) => tags.filter((tag) => typeof tag === "string" || !isOddTag(tag)),
       });
       if (!Array.isArray(parsed) || parsed.length === 0) return nothing;
       const [document] = parsed;
@@ -86,11 +94,6 @@ export function readDocuments(stream: string): ManifestDocument[] {
   });
   if (faults.length > 0) throw injectError(faults);
   return documents;
-}
-
-// Kubernetes reads these as plain text.
-function isOddTag({ tag, format }: { readonly tag: string; readonly format?: string | undefined }): boolean {
-  return tag === "tag:yaml.org,2002:timestamp" || format === "TIME";
 }
 
 /** The one form in which faults of what is to be injected are told. */
@@ -119,9 +122,7 @@ export class Editor {
     this.#source = source;
     // A change to what an alias stands for would be made in other places too: such a document is written out in full.
     const plain = paths.every((path) => standsAlone(document, path));
-    this.#document = plain
-      ? document.clone()
-      : new NewDocument(value, { version: "1.1", aliasDuplicateObjects: false });
+    this.#document = plain ? document.clone() : new NewDocument(value, { ...dialect, aliasDuplicateObjects: false });
     if (!plain && startMarker.test(source)) this.#document.directives = document.directives?.clone();
     this.keptComments = plain;
   }
@@ -136,6 +137,11 @@ export class Editor {
   }
 
   #set(path: Path, value: unknown): void {
+    // A key without a value is a null, in which nothing can be set.
+    for (let depth = 1; depth < path.length; depth++) {
+      const way = path.slice(0, depth);
+      if (this.#document.getIn(way) === null) this.#document.deleteIn(way);
+    }
     this.#document.setIn(path, this.#document.createNode(value, { aliasDuplicateObjects: false }));
   }
 
@@ -161,17 +167,20 @@ export class Editor {
         .join("---\n");
     }
     const ended = /^\.\.\.(?=[ \t\r\n]|$)/m.test(this.#source);
-    const style = { lineWidth: 0, indentSeq: !/^( *)[^\s#-][^\n]*:[ \t]*\r?\n\1- /m.test(this.#source) };
+    const style = { lineWidth: 0, indentSeq: !flatList.test(this.#source) };
     let text = this.#document.toString(style);
     for (const value of this.#added) {
       if (!text.endsWith("\n")) text += "\n";
-      const added = new NewDocument(value, { version: "1.1", aliasDuplicateObjects: false });
+      const added = new NewDocument(value, { ...dialect, aliasDuplicateObjects: false });
       text += `---\n${added.toString(style)}`;
     }
     if (ended && !/^\.\.\.\n?$/m.test(text)) text += "...\n";
     return this.#source.includes("\r\n") ? text.replaceAll("\n", "\r\n") : text;
   }
 }
+
+// A list that stands as far left as its key.
+const flatList = /^( *)[^\s#-][^\n]*:[ \t]*\r?\n(?: *#[^\n]*\n)*\1- /m;
 
 function isJson(source: string): boolean {
   if (!source.trimStart().startsWith("{")) return false;
