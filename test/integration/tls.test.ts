@@ -66,7 +66,7 @@ test("an agent that pins the CA's certificate gets identities over https", async
   });
   const sidecars = new Sidecars();
   try {
-    await sidecars.start(agent.socket, [await issuer.token(makePod("foo", "sleep", node))]);
+    await sidecars.start([{ socket: agent.socket, token: await issuer.token(makePod("foo", "sleep", node)) }]);
     const [workload] = await agent.workloads();
     expect(workload?.spiffeId).toBe("spiffe://cluster.local/ns/foo/sa/sleep");
   } finally {

@@ -18,7 +18,7 @@ export interface ApiObject {
   readonly [key: string]: unknown;
 }
 
-export interface SeenRequest {
+interface SeenRequest {
   readonly method: string;
   readonly path: string;
   readonly token: string;
