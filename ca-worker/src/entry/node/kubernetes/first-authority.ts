@@ -36,8 +36,13 @@ export async function ensureAuthority(options: FirstAuthorityOptions): Promise<b
   const { document, rootKey } = await makeAuthority({ trustDomain, now: Math.floor(Date.now() / 1000) });
   const text = `${JSON.stringify(document, null, 2)}\n`;
   if (keepRootKey && !(await retry(() => store.createRootKey(encodePem("PRIVATE KEY", rootKey))))) {
+    const fields = { event: "authority-found", secret: store.secret.name, rootKeySecret: store.rootKeySecret.name };
+    logger.info(
+      fields,
+      "there is a root's key already; waiting for the authority, which another replica must be making",
+    );
     await untilMadeElsewhere(store, patienceSeconds);
-    logger.info({ event: "authority-found", secret: store.secret.name }, "another replica has made the authority");
+    logger.info(fields, "the authority is there");
     return false;
   }
   // From here on this process has the only copy of the document, so it does not give up at the first failure.
