@@ -1,9 +1,10 @@
 /** Bundles the two programs into one file each: less to load at start, nothing to install beside Node. */
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { builtinModules } from "node:module";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { readPackage, sbomOf } from "./sbom.ts";
 
 /**
  * Takes Node's own modules by require(), when their importer runs. An import statement would be hoisted to the start, and
@@ -22,15 +23,16 @@ const requireBuiltins: Plugin = {
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const programs = [
-  { entry: "ca-worker/src/cli/main.ts", file: "ca-worker/dist/signet-ca.js" },
-  { entry: "node-agent/src/main.ts", file: "node-agent/dist/signet-agent.js" },
+  { folder: "ca-worker", entry: "src/cli/main.ts", file: "dist/signet-ca.js" },
+  { folder: "node-agent", entry: "src/main.ts", file: "dist/signet-agent.js" },
 ];
 
-for (const { entry, file } of programs) {
-  const { outputFiles } = await build({
+for (const { folder, entry, file } of programs) {
+  const { metafile, outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: [entry],
-    outfile: file,
+    entryPoints: [join(folder, entry)],
+    outfile: join(folder, file),
+    metafile: true,
     bundle: true,
     platform: "node",
     target: "node20",
@@ -50,8 +52,12 @@ for (const { entry, file } of programs) {
     logLevel: "warning",
     write: false,
   });
+  const sbom = {
+    path: join(root, folder, file.replace(/\.js$/, ".cdx.json")),
+    contents: `${JSON.stringify(sbomOf(root, readPackage(join(root, folder)), metafile), null, 2)}\n`,
+  };
   // Each file is there whole, before and after: somebody may be starting the program right now.
-  for (const { path, contents } of outputFiles) {
+  for (const { path, contents } of [...outputFiles, sbom]) {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(`${path}.new`, contents);
     await rename(`${path}.new`, path);
