@@ -83,6 +83,7 @@ async function appWith(issuer: TokenIssuer, platformCrypto: Crypto, workloads: r
       crypto: platformCrypto,
       store: () => ({ read: () => text }),
       readFile: undefined,
+      clusterIssuer: undefined,
     }),
   );
   return async (index: number) => {
