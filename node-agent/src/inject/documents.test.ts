@@ -113,6 +113,7 @@ long: ${"word ".repeat(60).trim()}
 
   test("answers JSON with JSON and CRLF with CRLF", () => {
     expect(JSON.parse(edit('{"a": [1]}', { path: ["a"], last: [2] }))).toEqual({ a: [1, 2] });
+    expect(edit('---\n{"a": [1]}', { path: ["a"], last: [2] })).toBe('---\n{\n  "a": [\n    1,\n    2\n  ]\n}\n');
     expect(edit("a:\r\n  - 1\r\n", { path: ["a"], last: [2] })).toBe("a:\r\n  - 1\r\n  - 2\r\n");
   });
 });

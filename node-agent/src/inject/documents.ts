@@ -162,9 +162,11 @@ export class Editor {
 
   toString(): string {
     if (isJson(this.#source)) {
-      return [this.#document.toJS(), ...this.#added]
-        .map((value) => `${JSON.stringify(value, null, 2)}\n`)
-        .join("---\n");
+      const marker = startMarker.test(this.#source) ? "---\n" : "";
+      return (
+        marker +
+        [this.#document.toJS(), ...this.#added].map((value) => `${JSON.stringify(value, null, 2)}\n`).join("---\n")
+      );
     }
     const ended = /^\.\.\.(?=[ \t\r\n]|$)/m.test(this.#source);
     const style = { lineWidth: 0, indentSeq: !flatList.test(this.#source) };
@@ -183,9 +185,8 @@ export class Editor {
 const flatList = /^( *)[^\s#-][^\n]*:[ \t]*\r?\n(?: *#[^\n]*\n)*\1- /m;
 
 function isJson(source: string): boolean {
-  if (!source.trimStart().startsWith("{")) return false;
   try {
-    JSON.parse(source);
+    JSON.parse(source.replace(startMarker, ""));
     return true;
   } catch {
     return false;
