@@ -29,10 +29,9 @@ export async function makeNamespaces(...names: string[]): Promise<void> {
 }
 
 export async function deleteNamespaces(...names: string[]): Promise<void> {
-  await kubectl(
-    ...["delete", "namespaces", "-l", `${managedBy}=${us}`, "--ignore-not-found", "--wait", "--timeout=120s"],
-    ...["--field-selector", names.map((name) => `metadata.name=${name}`).join(",")],
-  );
+  const ours = ["namespaces", "-l", `${managedBy}=${us}`, "--ignore-not-found", "--wait", "--timeout=120s"];
+  // A field selector holds only where all of it does: with two names it would find nothing.
+  await Promise.all(names.map((name) => kubectl("delete", ...ours, "--field-selector", `metadata.name=${name}`)));
 }
 
 export interface PodPlace {

@@ -1,0 +1,52 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { runToEnd } from "../support/processes.ts";
+import { repoRoot } from "../support/repo.ts";
+import { kubectl, requireThrowAwayCluster } from "./kubectl.ts";
+import { deleteNamespaces, makeNamespaces } from "./namespaces.ts";
+
+const standards = ["restricted", "baseline", "privileged"] as const;
+type Standard = (typeof standards)[number];
+
+const namespaceOf = (standard: Standard) => `samples-${standard}`;
+let ours = false;
+
+beforeAll(async () => {
+  await requireThrowAwayCluster();
+  await makeNamespaces(...standards.map(namespaceOf));
+  ours = true;
+  for (const standard of standards) {
+    // Warnings are how the API server tells that a Deployment's pods would be refused later.
+    const labels = ["enforce", "warn"].map((mode) => `pod-security.kubernetes.io/${mode}=${standard}`);
+    await kubectl("label", "namespace", namespaceOf(standard), ...labels);
+  }
+});
+afterAll(async () => {
+  if (ours) await deleteNamespaces(...standards.map(namespaceOf));
+});
+
+/** What the API server says to the sample, which it checks against its own schema and the namespace's standard. */
+async function dryRun(file: string, standard: Standard): Promise<{ created: string[]; warnings: string }> {
+  const { stdout, stderr } = await runToEnd("kubectl", [
+    ...["apply", "-n", namespaceOf(standard), "--dry-run=server", "--validate=strict"],
+    ...["-f", join(repoRoot, "infra/kubernetes/samples", file)],
+  ]);
+  return { created: stdout.trim().split("\n"), warnings: stderr };
+}
+
+it.each(["httpbin.yaml", "sleep.yaml", "csi/httpbin.yaml", "csi/sleep.yaml"])(
+  "%s is taken without a warning where pods are restricted",
+  async (file) => {
+    const { created, warnings } = await dryRun(file, "restricted");
+    expect(created).toContainEqual(expect.stringContaining("deployment.apps/"));
+    expect(warnings).toBe("");
+  },
+);
+
+it.each(["token/httpbin.yaml", "token/sleep.yaml"])(
+  "%s needs a namespace that allows hostPath volumes",
+  async (file) => {
+    expect((await dryRun(file, "privileged")).warnings).toBe("");
+    expect((await dryRun(file, "baseline")).warnings).toContain('hostPath volumes (volume "signet-socket")');
+  },
+);
