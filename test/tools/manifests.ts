@@ -1,0 +1,66 @@
+/**
+ * Makes infra/kubernetes/base from the chart, which is the one truth: `npm run manifests`. Needs helm: HELM, or PATH.
+ * With --check it changes nothing and says whether the base is as the chart makes it.
+ */
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { runToEnd } from "../support/processes.ts";
+import { repoRoot } from "../support/repo.ts";
+
+export const chart = join(repoRoot, "infra/kubernetes/chart");
+const base = join(repoRoot, "infra/kubernetes/base");
+export const namespace = "signet-system";
+
+const notice = "# Made from ../chart by `npm run manifests`; change it there.\n";
+const namespaceManifest = `${notice}apiVersion: v1
+kind: Namespace
+metadata:
+  name: ${namespace}
+  labels:
+    app.kubernetes.io/part-of: signet
+    # hostPath volumes are privileged in the sense of the Pod Security Standards; nothing else here is.
+    pod-security.kubernetes.io/enforce: privileged
+`;
+
+/** What `helm template` makes of the chart; the newest version whose API servers know nothing that others do not. */
+export async function renderChart(...more: string[]): Promise<string> {
+  const helm = process.env.HELM ?? "helm";
+  const args = ["template", "signet", chart, "--namespace", namespace, "--kube-version", "1.34.0", ...more];
+  return (await runToEnd(helm, args)).stdout;
+}
+
+/** The files of the kustomize base by name. */
+export async function makeBase(): Promise<ReadonlyMap<string, string>> {
+  const files = new Map([["namespace.yaml", namespaceManifest]]);
+  for (const text of (await renderChart()).split(/^---$/m)) {
+    const manifest = text.replace(/^# Source: .*\n/gm, "").trim();
+    const object = parse(manifest) as { kind: string; metadata: { name: string } } | null;
+    if (object === null) continue;
+    files.set(`${object.metadata.name}.${object.kind.toLowerCase()}.yaml`, `${notice}${manifest}\n`);
+  }
+  const resources = [...files.keys()].map((name) => `  - ${name}\n`).join("");
+  const header = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n";
+  return files.set("kustomization.yaml", `${notice}${header}resources:\n${resources}`);
+}
+
+export async function readBase(): Promise<ReadonlyMap<string, string>> {
+  const names = await readdir(base).catch(() => []);
+  return new Map(
+    await Promise.all(names.map(async (name) => [name, await readFile(join(base, name), "utf8")] as const)),
+  );
+}
+
+if (import.meta.main) {
+  const made = await makeBase();
+  const there = await readBase();
+  const names = new Set([...made.keys(), ...there.keys()]);
+  const changed = [...names].filter((name) => made.get(name) !== there.get(name));
+  if (!process.argv.includes("--check")) {
+    await rm(base, { recursive: true, force: true });
+    await mkdir(base, { recursive: true });
+    for (const [name, text] of made) await writeFile(join(base, name), text);
+  }
+  for (const name of changed) console.log(`infra/kubernetes/base/${name} differs from the chart`);
+  if (process.argv.includes("--check") && changed.length > 0) process.exitCode = 1;
+}
