@@ -46,6 +46,7 @@ export async function requireThrowAwayCluster(): Promise<void> {
   if (context.startsWith("kind-")) return;
   const nodes = await kubectlJson<{ items: { metadata: { name: string } }[] }>("get", "nodes");
   const names = nodes.items.map(({ metadata }) => metadata.name);
+  if (names.length === 0) return; // An API server alone, such as CI's of 1.24: nothing runs there.
   if (!names.includes(ciNode) || names.some((name) => !ciNodes.includes(name)))
     throw refuse("does not look throw-away");
 }
