@@ -61,6 +61,11 @@ export class EnvoyAdmin {
     return decodePem(Buffer.from(pem, "base64").toString("utf8")).map(({ der }) => der);
   }
 
+  /** Names of the secrets that have come over SDS and are in use. */
+  async secretNames(): Promise<string[]> {
+    return Object.keys(await this.#secrets()).sort();
+  }
+
   async serverInfo(): Promise<ServerInfo> {
     const info = await this.#json<{
       uptime_current_epoch: string;

@@ -12,15 +12,24 @@ export function spiffeIdOf(namespace: string, serviceAccount: string): string {
   return `spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount}`;
 }
 
-export interface EnvoyIdentity {
-  /** Envoy's own names for itself. */
-  readonly nodeId: string;
-  readonly nodeCluster: string;
+/** An agent's shared socket, where a token says who asks. */
+interface TokenSecrets {
   readonly socket: string;
   readonly tokenFile: string;
   readonly tokenHeader: TokenHeader;
-  readonly adminPort: number;
 }
+
+/** Any other source: what sds_config says, and the clusters that it names. */
+interface OtherSecrets {
+  readonly secrets: { readonly sdsConfig: object; readonly clusters: readonly object[] };
+}
+
+export type EnvoyIdentity = {
+  /** Envoy's own names for itself. */
+  readonly nodeId: string;
+  readonly nodeCluster: string;
+  readonly adminPort: number;
+} & (TokenSecrets | OtherSecrets);
 
 export interface Upstream {
   readonly name: string;
@@ -41,26 +50,29 @@ export function clientBootstrap(envoy: EnvoyIdentity, upstreams: readonly Upstre
         address: loopback(upstream.listenPort),
         filter_chains: [{ filters: [httpFilter(`outbound_${upstream.name}`, upstream.name, {})] }],
       })),
-      clusters: upstreams.map((upstream) => ({
-        ...cluster(upstream.name, upstream.targetPort),
-        typed_extension_protocol_options: {
-          "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            // Few requests to a connection: handshakes go on all the time, and so does the use of new certificates.
-            common_http_protocol_options: { max_requests_per_connection: 20 },
-            explicit_http_config: { http_protocol_options: {} },
+      clusters: [
+        ...clustersOf(envoy),
+        ...upstreams.map((upstream) => ({
+          ...cluster(upstream.name, upstream.targetPort),
+          typed_extension_protocol_options: {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+              "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+              // Few requests to a connection: handshakes go on all the time, and so does the use of new certificates.
+              common_http_protocol_options: { max_requests_per_connection: 20 },
+              explicit_http_config: { http_protocol_options: {} },
+            },
           },
-        },
-        transport_socket: {
-          name: "envoy.transport_sockets.tls",
-          typed_config: {
-            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-            common_tls_context: tlsContext(envoy, [upstream.spiffeId]),
-            // No resumption: each connection shows and checks a certificate.
-            max_session_keys: 0,
+          transport_socket: {
+            name: "envoy.transport_sockets.tls",
+            typed_config: {
+              "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+              common_tls_context: tlsContext(envoy, [upstream.spiffeId]),
+              // No resumption: each connection shows and checks a certificate.
+              max_session_keys: 0,
+            },
           },
-        },
-      })),
+        })),
+      ],
     },
   };
 }
@@ -98,7 +110,7 @@ export function serverBootstrap(
           ],
         },
       ],
-      clusters: [cluster("application", server.backendPort)],
+      clusters: [...clustersOf(envoy), cluster("application", server.backendPort)],
     },
   };
 }
@@ -111,21 +123,26 @@ function common(envoy: EnvoyIdentity) {
 }
 
 function tlsContext(envoy: EnvoyIdentity, peers: readonly string[]) {
+  const sds_config = "secrets" in envoy ? envoy.secrets.sdsConfig : sdsConfig(envoy);
   return {
-    tls_certificate_sds_secret_configs: [{ name: "default", sds_config: sdsConfig(envoy) }],
+    tls_certificate_sds_secret_configs: [{ name: "default", sds_config }],
     combined_validation_context: {
       default_validation_context: {
         match_typed_subject_alt_names: peers.map((peer) => ({ san_type: "URI", matcher: { exact: peer } })),
       },
-      validation_context_sds_secret_config: { name: "ROOTCA", sds_config: sdsConfig(envoy) },
+      validation_context_sds_secret_config: { name: "ROOTCA", sds_config },
     },
   };
+}
+
+function clustersOf(envoy: EnvoyIdentity): readonly object[] {
+  return "secrets" in envoy ? envoy.secrets.clusters : [];
 }
 
 const credentials = "envoy.grpc_credentials.file_based_metadata";
 
 /** What Istio 1.1's pilot writes, in the v3 API; the same bytes each time, or Envoy would open more streams. */
-function sdsConfig({ socket, tokenFile, tokenHeader }: EnvoyIdentity) {
+function sdsConfig({ socket, tokenFile, tokenHeader }: TokenSecrets) {
   return {
     resource_api_version: "V3",
     // Without an identity there is no port that could answer.

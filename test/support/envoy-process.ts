@@ -11,6 +11,8 @@ export interface EnvoyOptions {
   readonly folder: string;
   readonly adminPort: number;
   readonly bootstrap: object;
+  /** Where relative paths in the bootstrap begin. */
+  readonly cwd?: string;
 }
 
 /** One real Envoy; it can be stopped and started again with the same configuration. */
@@ -50,6 +52,7 @@ export class EnvoyProcess {
         ...["--concurrency", "1", "--disable-hot-restart", "--log-level", "info"],
       ],
       logFile: this.#logFile,
+      ...(this.#options.cwd === undefined ? {} : { cwd: this.#options.cwd }),
     });
   }
 

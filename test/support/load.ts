@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
-import type { Pair } from "./mesh.ts";
+
+/** Where the requests go, and between whom they are said to be. */
+interface Way {
+  readonly url: string;
+  readonly from: { readonly name: string };
+  readonly to: { readonly name: string };
+}
 
 export interface LoadReport {
   readonly requests: number;
@@ -18,7 +24,7 @@ export class Load {
   readonly #agent = new Agent({ connections: 2 });
   readonly #loops: Promise<void>[];
 
-  constructor(pairs: readonly Pair[], { pauseMs = 5 }: { readonly pauseMs?: number } = {}) {
+  constructor(pairs: readonly Way[], { pauseMs = 5 }: { readonly pauseMs?: number } = {}) {
     this.#loops = pairs.map((pair) => this.#loop(pair, pauseMs));
   }
 
@@ -33,7 +39,7 @@ export class Load {
     return this.report();
   }
 
-  async #loop(pair: Pair, pauseMs: number): Promise<void> {
+  async #loop(pair: Way, pauseMs: number): Promise<void> {
     while (!this.#stopped) {
       const fault = await this.#once(pair.url);
       this.#requests++;
@@ -63,7 +69,9 @@ export class Load {
 }
 
 /** One request of a pair: the status, and whom httpbin's Envoy took the caller for. */
-export async function call(pair: Pair): Promise<{ readonly status: number; readonly caller: string | undefined }> {
+export async function call(
+  pair: Pick<Way, "url">,
+): Promise<{ readonly status: number; readonly caller: string | undefined }> {
   const { statusCode } = await get(`${pair.url}/ip`);
   const seen = await get(`${pair.url}/headers`);
   if (seen.statusCode !== 200) return { status: statusCode, caller: undefined };
