@@ -1,16 +1,11 @@
 import { runToEnd } from "../support/processes.ts";
-import { repoRoot } from "../support/repo.ts";
 import { chart, namespace } from "../tools/manifests.ts";
-import { readPackage } from "../tools/sbom.ts";
 import { say, shell, tryShell } from "./shell.ts";
 
-const { version } = readPackage(repoRoot);
 const base = "infra/kubernetes/base";
 
 /** The agent's image under another tag, as `npm run images -- --tag upgrade` makes it: something to upgrade to. */
 export const upgradeImage = "docker.io/signet/node-agent:upgrade";
-
-export const agentImage = `docker.io/signet/node-agent:${version}`;
 
 export interface InstallOptions {
   /** For helm: values as `--set` takes them. */
