@@ -26,7 +26,7 @@ export const defaults = {
 const explanation = `
 Examples:
   signet-agent inject -f app.yaml | kubectl apply -n shop -f -
-  kubectl get deployment cart -n shop -o yaml | signet-agent inject -f - | kubectl apply -f -
+  kubectl get service,deployment cart -n shop -o yaml | signet-agent inject -f - | kubectl apply -f -
   signet-agent inject -f app.yaml --upstreams "http://stock.shop:8000=shop/stock, orders.shop:5432=shop/orders-db"
 
 Reads YAML or JSON, writes the same with an Envoy beside each Pod, Deployment, DaemonSet, StatefulSet, ReplicaSet,
