@@ -1,9 +1,12 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runToEnd } from "../support/processes.ts";
 import { repoRoot } from "../support/repo.ts";
+import { install, uninstall } from "./install.ts";
 import { kubectl, requireThrowAwayCluster } from "./kubectl.ts";
 import { deleteNamespaces, makeNamespaces } from "./namespaces.ts";
+import { shell } from "./shell.ts";
+import { fourRequests, fourTimes200 } from "./walkthrough/names.ts";
 
 const standards = ["restricted", "baseline", "privileged"] as const;
 type Standard = (typeof standards)[number];
@@ -50,3 +53,37 @@ it.each(["token/httpbin.yaml", "token/sleep.yaml"])(
     expect((await dryRun(file, "baseline")).warnings).toContain('hostPath volumes (volume "signet-socket")');
   },
 );
+
+// Those of single pods' sockets are in the walk-through.
+describe("the samples with the node's socket and a token", () => {
+  let made = false;
+  beforeAll(async () => {
+    await makeNamespaces("foo", "bar");
+    made = true;
+    await install("kustomize");
+  });
+  afterAll(async () => {
+    if (!made) return;
+    await deleteNamespaces("foo", "bar");
+    await uninstall();
+  });
+
+  it("reach each other", async () => {
+    for (const namespace of ["foo", "bar"]) {
+      await kubectl("apply", "-n", namespace, "-f", join(repoRoot, "infra/kubernetes/samples/token"));
+    }
+    for (const namespace of ["foo", "bar"]) {
+      await kubectl("wait", "-n", namespace, "--for=condition=Available", "deployment", "--all", "--timeout=120s");
+    }
+    expect(await shell(fourRequests)).toBe(fourTimes200);
+    const volumes = await kubectl(
+      "get",
+      "pods",
+      "-n",
+      "foo",
+      "-o",
+      "jsonpath={.items[*].spec.volumes[*].hostPath.path}",
+    );
+    expect(volumes).toBe("/var/run/sds /var/run/sds");
+  });
+});

@@ -255,6 +255,7 @@ describe("what is left alone", () => {
   test("a Service of another namespace or with another selector", () => {
     const other = web.replace("name: web\n", "name: web\n  namespace: other\n");
     expect(run(`${other}---\n${workload()}`).output).toBe(`${other}---\n${workload()}`);
+    expect(run(`${other}---\n${workload()}`, { namespace: "other" }).output).toContain("name: signet-proxy");
     const selector = service([{ port: 80 }], { selector: { app: "web", tier: "x" } });
     expect(run(`${selector}---\n${workload()}`).output).toBe(`${selector}---\n${workload()}`);
   });

@@ -1,5 +1,4 @@
 import { version } from "../version.ts";
-import { annotation } from "./annotations.ts";
 import { type Edit, Editor, injectError, type ManifestDocument, readDocuments } from "./documents.ts";
 import { makeNetworkPolicy, networkPolicyName } from "./network-policy.ts";
 import type { InjectOptions } from "./options.ts";
@@ -91,7 +90,7 @@ function tell({ workload, inbound, clients, upstreams }: Plan): string[] {
       usesNetwork(readinessProbe) || usesNetwork(livenessProbe) || usesNetwork(startupProbe),
   );
   return [
-    `${title}: ${annotation.injected} ${version}`,
+    `${title}: gets the sidecar of version ${version}`,
     ...inbound.map(
       ({ appPort, mtlsPort, protocol }) =>
         `${title}: port ${mtlsPort} admits ${who} and leads to the application on 127.0.0.1:${appPort} (${protocol}), ` +

@@ -57,7 +57,7 @@ export function planAll(
       `${title}: ${field}`,
       faults,
     );
-    const selecting = services.filter((service) => selects(service, workload));
+    const selecting = services.filter((service) => selects(service, workload, options.namespace));
     const { inbound, untouched } = planInbound(workload, selecting, upstreams, retargets, notes, faults);
     if (inbound.length === 0 && upstreams.length === 0) {
       notes.push(
@@ -81,7 +81,7 @@ export function planAll(
     });
   }
   for (const workload of leftAlone) {
-    const shared = [...retargets.keys()].find((service) => selects(service, workload));
+    const shared = [...retargets.keys()].find((service) => selects(service, workload, options.namespace));
     if (shared !== undefined) {
       faults.push(
         `${shared.title}: selects ${workload.title} too, which is left alone and would get mutual TLS that it does not ` +
@@ -120,12 +120,12 @@ function isWanted(workload: Workload, notes: string[], faults: string[]): boolea
 }
 
 /** Whether traffic of the Service reaches the workload's pods. */
-function selects({ spec, namespace }: Service, workload: Workload): boolean {
+function selects({ spec, namespace }: Service, workload: Workload, fallback: string | undefined): boolean {
   const selector = Object.entries(spec.selector ?? {});
   const labels = workload.template.metadata?.labels ?? {};
   return (
     spec.type !== "ExternalName" &&
-    namespace === workload.namespace &&
+    (namespace ?? fallback) === (workload.namespace ?? fallback) &&
     selector.length > 0 &&
     selector.every(([name, value]) => labels[name] === value)
   );
