@@ -2,9 +2,11 @@ import type { Logger } from "@signet/shared/deps";
 import type { AdminServer, AdminSources } from "./admin.ts";
 import { Agenda } from "./agenda.ts";
 import { TrustBundleStore } from "./ca/bundle.ts";
+import { readPinnedCa } from "./ca/pinned-ca.ts";
 import type { Config } from "./config.ts";
 import type { CsiDriver } from "./csi/driver.ts";
 import type { Deps } from "./deps.ts";
+import { FollowedFile } from "./followed-file.ts";
 import { type Caller, readCaller } from "./identity/caller.ts";
 import { followNodeToken, noNodeToken } from "./identity/node-token.ts";
 import { readToken } from "./identity/token.ts";
@@ -37,13 +39,17 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
   const { log, metrics, now } = deps;
   const { trustDomain } = config;
   const nodeToken = config.nodeToken === undefined ? noNodeToken : followNodeToken(config.nodeToken, log);
+  const pinnedCa =
+    config.caCert === undefined
+      ? undefined
+      : new FollowedFile({ file: config.caCert, setting: "caCert", read: readPinnedCa, log });
   const agenda = new Agenda(deps);
   const bundles = new TrustBundleStore(trustDomain, deps);
 
   // What the socket does not need is loaded while the first Envoys are already connecting.
   const loading = Promise.all([import("./ca/client.ts"), import("./ca/bundle-poll.ts"), import("./svid/issue.ts")]);
   const issue = loading.then(([{ CaClient }, , { createIssue }]) => {
-    const client = new CaClient({ url: config.caUrl, pinnedCa: config.caCert, nodeToken });
+    const client = new CaClient({ url: config.caUrl, pinnedCa, nodeToken });
     return { client, issue: createIssue({ client, bundles, ttlSeconds: config.ttlSeconds, deps }) };
   });
   const workloads = new Workloads({ issue: async (what) => (await issue).issue(what), agenda, deps, limits });

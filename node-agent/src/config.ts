@@ -3,9 +3,9 @@ import { isAbsolute, resolve } from "node:path";
 import { parseDuration } from "@signet/shared/duration";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { configError } from "@signet/shared/faults";
-import { decodePem } from "@signet/shared/pem";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import { isLoopbackHost } from "@signet/shared/url";
+import { readPinnedCa } from "./ca/pinned-ca.ts";
 import { type LogLevel, logLevels } from "./log-levels.ts";
 import type { ResourceNames } from "./sds/names.ts";
 import { type SettingKey, settings } from "./settings.ts";
@@ -13,7 +13,7 @@ import { type SettingKey, settings } from "./settings.ts";
 /** What the agent runs with: validated, nothing left to check. */
 export interface Config {
   readonly caUrl: URL;
-  /** PEM. */
+  /** File. */
   readonly caCert: string | undefined;
   readonly trustDomain: TrustDomain;
   /** Absolute; undefined where there are only sockets of single pods. */
@@ -153,9 +153,13 @@ function readCaUrl(text: string): URL {
 }
 
 function readCaCert(path: string): string {
-  const text = readText(nonEmpty(path));
-  if (decodePem(text).some(({ label }) => label !== "CERTIFICATE")) throw fault(`${path} holds more than certificates`);
-  return text;
+  const file = resolve(nonEmpty(path));
+  try {
+    readPinnedCa(readText(file));
+  } catch (error) {
+    throw fault(`${file}: ${asSignetError(error, "config-invalid").message}`);
+  }
+  return file;
 }
 
 function readTrustDomain(text: string): TrustDomain {
@@ -215,7 +219,7 @@ function readText(path: string): string {
     return readFileSync(path, "utf8");
   } catch (error) {
     const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    throw fault(`${isAbsolute(path) ? path : resolve(path)} cannot be read (${reason})`);
+    throw fault(`it cannot be read (${reason})`);
   }
 }
 

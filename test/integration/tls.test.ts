@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Sidecars } from "../bench/sidecars.ts";
-import { startAgent } from "../support/agent-process.ts";
+import { launchAgent, startAgent } from "../support/agent-process.ts";
 import { agentServiceAccount, caConfig } from "../support/ca-config.ts";
 import { until } from "../support/poll.ts";
 import { freePort } from "../support/ports.ts";
@@ -95,6 +95,26 @@ test.each([
     expect(agent.tail()).not.toContain("trust bundle learned");
   } finally {
     await agent.stop();
+  }
+});
+
+test("an agent whose file of pinned certificates is replaced goes by the new ones", async () => {
+  const pinned = at("pinned.pem");
+  copyFileSync(at("other.pem"), pinned);
+  const { program, socket } = await launchAgent({
+    ...{ folder: folder.path, caUrl, nodeToken: at("node-token"), moreArgs: ["--ca-cert", pinned] },
+  });
+  const sidecars = new Sidecars();
+  try {
+    await until("the agent to refuse the CA", () => program.tail().includes("ca-unreachable"), {
+      giveUp: program.failure,
+    });
+    copyFileSync(at("server.pem"), pinned);
+    await sidecars.start([{ socket, token: await issuer.token(makePod("foo", "sleep", node)) }]);
+    expect(program.tail()).not.toMatch(/-----BEGIN/);
+  } finally {
+    sidecars.stop();
+    await program.stop();
   }
 });
 

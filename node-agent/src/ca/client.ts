@@ -14,8 +14,8 @@ const maxConnections = 32;
 
 export interface CaClientOptions {
   readonly url: URL;
-  /** PEM of the CAs that may vouch for the server; undefined: Node's own list. */
-  readonly pinnedCa: string | undefined;
+  /** PEM of the CAs that may vouch for the server, as it is now; undefined: Node's own list. */
+  readonly pinnedCa: { current(): string } | undefined;
   readonly nodeToken: NodeToken;
   readonly answerTimeoutMilliseconds?: number;
 }
@@ -35,26 +35,22 @@ export interface BundleAnswer {
 
 /** The CA over HTTP. Answers have passed their schema and nothing else; see `answer.ts` and `bundle.ts`. */
 export class CaClient {
-  readonly #pool: Pool;
+  readonly #options: CaClientOptions;
+  #pool: Pool;
+  #pinned: string | undefined;
   readonly #path: string;
   readonly #nodeToken: NodeToken;
   readonly #timeout: number;
   readonly #turns = new Turns(maxConnections);
 
-  constructor({ url, pinnedCa, nodeToken, answerTimeoutMilliseconds: timeout }: CaClientOptions) {
+  constructor(options: CaClientOptions) {
+    const { url, pinnedCa, nodeToken, answerTimeoutMilliseconds: timeout } = options;
+    this.#options = options;
     this.#nodeToken = nodeToken;
     this.#timeout = timeout ?? answerTimeoutMilliseconds;
     this.#path = url.pathname.replace(/\/$/, "");
-    this.#pool = new Pool(url.origin, {
-      // One more than the turns: the bundle is asked for beside them.
-      connections: maxConnections + 1,
-      pipelining: 1,
-      connect: {
-        timeout: connectTimeoutMilliseconds,
-        minVersion: "TLSv1.2",
-        ...(pinnedCa === undefined ? {} : { ca: pinnedCa }),
-      },
-    });
+    this.#pinned = pinnedCa?.current();
+    this.#pool = createPool(url, this.#pinned);
   }
 
   /**
@@ -67,7 +63,7 @@ export class CaClient {
     try {
       const nodeToken = this.#nodeToken.current();
       const answer = await exchange(
-        this.#pool,
+        this.#connections(),
         {
           method: "POST",
           path: `${this.#path}/v1/certificates`,
@@ -96,7 +92,7 @@ export class CaClient {
    */
   async trustBundle(etag: string | undefined): Promise<BundleAnswer | undefined> {
     const answer = await exchange(
-      this.#pool,
+      this.#connections(),
       {
         method: "GET",
         path: `${this.#path}/v1/trust-bundle`,
@@ -112,6 +108,32 @@ export class CaClient {
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
+
+  // Roots change while the agent runs: a new connection is then verified with the new ones.
+  #connections(): Pool {
+    const { pinnedCa, url } = this.#options;
+    const pinned = pinnedCa?.current();
+    if (pinned !== this.#pinned) {
+      this.#pinned = pinned;
+      // What is under way ends on the connections from before.
+      void this.#pool.close();
+      this.#pool = createPool(url, pinned);
+    }
+    return this.#pool;
+  }
+}
+
+function createPool(url: URL, pinnedCa: string | undefined): Pool {
+  return new Pool(url.origin, {
+    // One more than the turns: the bundle is asked for beside them.
+    connections: maxConnections + 1,
+    pipelining: 1,
+    connect: {
+      timeout: connectTimeoutMilliseconds,
+      minVersion: "TLSv1.2",
+      ...(pinnedCa === undefined ? {} : { ca: pinnedCa }),
+    },
+  });
 }
 
 function parse<const Schema extends v.GenericSchema>(schema: Schema, answer: HttpAnswer): v.InferOutput<Schema> {

@@ -1,8 +1,8 @@
-import { readFileSync, statSync } from "node:fs";
 import { maxTokenCharacters } from "@signet/shared/ca-api";
 import type { Logger } from "@signet/shared/deps";
 import { SignetError } from "@signet/shared/errors";
 import { decodeTokenUnverified, readServiceAccountClaims } from "@signet/shared/service-account";
+import { FollowedFile } from "../followed-file.ts";
 
 /** The agent's own token, which says to the CA on which node it runs. */
 export interface NodeToken {
@@ -15,60 +15,23 @@ export interface NodeToken {
 export const noNodeToken: NodeToken = { current: () => undefined, nodeUid: () => undefined };
 
 /**
- * Follows a token file. The file is looked at when the token is needed and read when it has changed: the kubelet replaces
- * it by renaming, which watches of single files miss.
+ * Follows a token file.
  * @throws SignetError `config-invalid` when the first read fails
  */
 export function followNodeToken(file: string, log: Logger): NodeToken {
-  let seen = fingerprint(file);
-  let token = read(file);
-  let node = nodeOf(token);
-  const refresh = () => {
-    try {
-      const now = fingerprint(file);
-      if (now === seen) return;
-      token = read(file);
-      node = nodeOf(token);
-      seen = now;
-      log.info({ file }, "node token read again");
-    } catch (error) {
-      // The old token may be good for a while yet, and the CA is the judge of that.
-      const code = error instanceof SignetError ? error.code : "unreadable";
-      log.warn({ file, code }, "node token cannot be read; the one from before stays in use");
-    }
-  };
-  return {
-    current: () => {
-      refresh();
-      return token;
+  const followed = new FollowedFile({
+    file,
+    setting: "nodeToken",
+    read: (text) => {
+      const token = text.trim();
+      if (token.length > maxTokenCharacters || !/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) {
+        throw new SignetError("config-invalid", `nodeToken: ${file}: it holds no compact JWS`);
+      }
+      return { token, nodeUid: nodeOf(token) };
     },
-    nodeUid: () => {
-      refresh();
-      return node;
-    },
-  };
-}
-
-function fingerprint(file: string): string {
-  try {
-    const { ino, mtimeMs, size } = statSync(file);
-    return `${ino}:${mtimeMs}:${size}`;
-  } catch (cause) {
-    throw unusable(file, "it cannot be read", cause);
-  }
-}
-
-function read(file: string): string {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8").trim();
-  } catch (cause) {
-    throw unusable(file, "it cannot be read", cause);
-  }
-  if (text.length > maxTokenCharacters || !/^[\w-]+\.[\w-]+\.[\w-]*$/.test(text)) {
-    throw unusable(file, "it holds no compact JWS");
-  }
-  return text;
+    log,
+  });
+  return { current: () => followed.current().token, nodeUid: () => followed.current().nodeUid };
 }
 
 function nodeOf(token: string): string | undefined {
@@ -78,8 +41,4 @@ function nodeOf(token: string): string | undefined {
     // Whether such a token is any good is for the CA to say; here it only switches the early check off.
     return undefined;
   }
-}
-
-function unusable(file: string, reason: string, cause?: unknown): SignetError {
-  return new SignetError("config-invalid", `nodeToken: ${file}: ${reason}`, { cause });
 }
