@@ -1,5 +1,4 @@
-import { runToEnd } from "../support/processes.ts";
-import { chart, namespace } from "../tools/manifests.ts";
+import { chart, helm, namespace } from "../tools/manifests.ts";
 import { say, shell, tryShell } from "./shell.ts";
 
 const base = "infra/kubernetes/base";
@@ -19,27 +18,29 @@ export interface InstallOptions {
 export async function install(way: "kustomize" | "helm", { set = [] }: InstallOptions = {}): Promise<void> {
   if (way === "kustomize") await shell(`kubectl apply -k ${base}`);
   else {
+    await shell(`kubectl apply -f ${base}/namespace.yaml`);
     const values = set.flatMap((value) => ["--set", value]);
-    await runToEnd(process.env.HELM ?? "helm", [
-      ...["install", "signet", chart, "--namespace", namespace, "--create-namespace", ...values],
-    ]);
+    say(`$ helm install signet infra/kubernetes/chart --namespace ${namespace} ${values.join(" ")}`);
+    await helm("install", "signet", chart, "--namespace", namespace, ...values);
   }
-  const waits = ["deployment/signet-ca", "daemonset/signet-node-agent"].map(
-    (what) => `kubectl rollout status ${what} -n ${namespace} --timeout=180s`,
-  );
-  for (const wait of waits) {
-    const { code, stderr } = await tryShell(wait);
+  const find = `kubectl get deployments,daemonsets -n ${namespace} -l app.kubernetes.io/part-of=signet -o name`;
+  for (const what of (await shell(find, { quiet: true })).split("\n").filter(Boolean)) {
+    const { code, stderr } = await tryShell(`kubectl rollout status ${what} -n ${namespace} --timeout=180s`);
     if (code === 0) continue;
     await tryShell(`kubectl describe pods -n ${namespace} | tail -60`);
     await tryShell(`kubectl logs -n ${namespace} -l app.kubernetes.io/part-of=signet --tail=20 --prefix`);
-    const { stdout } = await tryShell(`kubectl get pods -n ${namespace} -o jsonpath='{..image}'`, { quiet: true });
-    if (!stdout.includes("signet/")) say("are the images on the nodes? npm run images -- --load --tag upgrade");
+    if ((await tryShell(`kubectl describe pods -n ${namespace} | grep -q ErrImage`, { quiet: true })).code === 0) {
+      say("are the images on the nodes? npm run images -- --load --tag upgrade");
+    }
     throw new Error(`Signet does not get ready: ${stderr}`);
   }
 }
 
-/** Takes everything away again, however far the installation came. */
+/** Takes everything away again, whichever way it came and however far it got; the namespace too, with the CA's Secrets. */
 export async function uninstall(): Promise<void> {
-  await tryShell(`${process.env.HELM ?? "helm"} uninstall signet --namespace ${namespace} --wait`, { quiet: true });
+  const release = `kubectl get secret -n ${namespace} -l owner=helm,name=signet -o name --ignore-not-found`;
+  if ((await shell(release, { quiet: true })) !== "") {
+    await helm("uninstall", "signet", "--namespace", namespace, "--wait");
+  }
   await shell(`kubectl delete -k ${base} --ignore-not-found --timeout=120s`, { quiet: true });
 }

@@ -1,9 +1,11 @@
 /**
- * Makes infra/kubernetes/base from the chart, which is the one truth: `npm run manifests`. Needs helm: HELM, or PATH.
+ * Makes infra/kubernetes/base from the chart, which is the one truth: `npm run manifests`. Needs helm: the program
+ * in HELM, else `helm` on PATH, else the one that the CI's cluster brings.
  * With --check it changes nothing and says whether the base is as the chart makes it.
  */
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { parse } from "yaml";
 import { runToEnd } from "../support/processes.ts";
 import { repoRoot } from "../support/repo.ts";
@@ -11,6 +13,8 @@ import { repoRoot } from "../support/repo.ts";
 export const chart = join(repoRoot, "infra/kubernetes/chart");
 const base = join(repoRoot, "infra/kubernetes/base");
 export const namespace = "signet-system";
+/** Of the CI's cluster, beside the checkout. */
+const clusterTool = join(repoRoot, "../shared/cluster/tool");
 
 const notice = "# Made from ../chart by `npm run manifests`; change it there.\n";
 const namespaceManifest = `${notice}apiVersion: v1
@@ -23,11 +27,24 @@ metadata:
     pod-security.kubernetes.io/enforce: privileged
 `;
 
+/** Runs helm; gives its standard output. @throws Error with what helm says, or when there is no helm */
+export async function helm(...args: readonly string[]): Promise<string> {
+  return (await runToEnd(await findHelm(), args)).stdout;
+}
+
+async function findHelm(): Promise<string> {
+  const { HELM = "", PATH = "" } = process.env;
+  if (HELM !== "") return HELM;
+  const onPath = PATH.split(delimiter).map((folder) => join(folder, "helm"));
+  const found = onPath.find((file) => existsSync(file));
+  if (found !== undefined) return found;
+  if (existsSync(clusterTool)) return (await runToEnd(clusterTool, ["helm"])).stdout.trim();
+  throw new Error("helm is not here; install it, or say in the variable HELM where it is");
+}
+
 /** What `helm template` makes of the chart; the newest version whose API servers know nothing that others do not. */
 export async function renderChart(...more: string[]): Promise<string> {
-  const helm = process.env.HELM ?? "helm";
-  const args = ["template", "signet", chart, "--namespace", namespace, "--kube-version", "1.34.0", ...more];
-  return (await runToEnd(helm, args)).stdout;
+  return await helm("template", "signet", chart, "--namespace", namespace, "--kube-version", "1.34.0", ...more);
 }
 
 /** The files of the kustomize base by name. */
