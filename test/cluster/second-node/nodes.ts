@@ -44,8 +44,7 @@ export async function twoNodes(...images: string[]): Promise<TwoNodes> {
         "make a kind cluster with a worker more, or use the cluster that CI makes",
     );
   }
-  // In a session of its own, so that a Ctrl-C that ends us does not end it half way.
-  const forget = atExit(() => void spawnSync("setsid", ["--wait", down], { stdio: "ignore" }));
+  const forget = atExit(() => void spawnSync(down, { stdio: "ignore" }));
   await runToEnd(up, images);
   return {
     first,
