@@ -28,15 +28,12 @@ const mine: string[] = [];
 beforeAll(async () => {
   await requireThrowAwayCluster();
   await removePolicies();
-  await makeNamespaces(namespace, trusted);
-  mine.push(namespace, trusted);
+  // One with the agent in it, from an installation, does as well.
+  const installed = (await kubectl("get", "namespace", system, "--ignore-not-found")) !== "";
+  mine.push(namespace, trusted, ...(installed ? [] : [system]));
+  await makeNamespaces(...mine);
   await kubectl("label", "namespace", trusted, "signet.dev/host-access=trusted");
-  const found = await kubectl("get", "namespace", system, "--ignore-not-found");
-  if (found === "") {
-    await makeNamespaces(system);
-    mine.push(system);
-  }
-  for (const place of [namespace, system]) {
+  for (const place of installed ? [namespace] : [namespace, system]) {
     await apply(
       { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "signet-node-agent", namespace: place } },
       { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: place } },
@@ -52,8 +49,13 @@ beforeAll(async () => {
 afterAll(async () => {
   if (mine.length === 0) return;
   await removePolicies();
+  // Its finalizer would keep the namespace, had the test that takes it away not run to its end.
+  const older = await kubectl("get", "pod", "older", "-n", namespace, "--ignore-not-found", "-o", "name");
+  if (older !== "") await patchOlder({ metadata: { finalizers: null } });
   await deleteNamespaces(...mine);
 });
+
+const patchOlder = (what: object) => kubectl("patch", "pod", "older", "-n", namespace, "-p", JSON.stringify(what));
 
 const finalizer = "signet.dev/test";
 const inNamespace = <T extends { metadata: object }>(manifest: T) => ({
@@ -84,8 +86,7 @@ describe("is admitted", () => {
     { what: "a privileged pod in a trusted namespace", spec: privileged(), in: trusted },
     { what: "another host path in kube-system", spec: mounting("/var/lib/kubelet"), in: "kube-system" },
   ])("$what", async ({ spec, in: place = namespace }) => {
-    expect(await verdict(pod(spec), place)).toMatchObject({ warnings: expect.not.stringContaining("signet-") });
-    expect((await verdict(pod(spec), place)).refusal).toBeUndefined();
+    expect(await verdict(pod(spec), place)).toEqual({ warnings: expect.not.stringContaining("signet-") });
   });
 });
 
@@ -232,13 +233,12 @@ describe("later changes", () => {
   });
 
   it("of a pod that is older than the policies: no new image, but labels, and it can be deleted", async () => {
-    const patch = (what: object) => kubectl("patch", "pod", "older", "-n", namespace, "-p", JSON.stringify(what));
-    await patch({ metadata: { labels: { seen: "yes" } } });
-    await expect(patch({ spec: { containers: [{ name: "main", image: "other" }] } })).rejects.toThrow(
+    await patchOlder({ metadata: { labels: { seen: "yes" } } });
+    await expect(patchOlder({ spec: { containers: [{ name: "main", image: "other" }] } })).rejects.toThrow(
       "must be read-only",
     );
     await kubectl("delete", "pod", "older", "-n", namespace, "--wait=false");
-    await patch({ metadata: { finalizers: null } });
+    await patchOlder({ metadata: { finalizers: null } });
     await until("the pod to be gone", async () => {
       return (await kubectl("get", "pod", "older", "-n", namespace, "--ignore-not-found")) === "";
     });

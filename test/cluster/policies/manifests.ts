@@ -1,4 +1,8 @@
 /** Pods, and what has a template of one, for the tests of admission. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { repoRoot } from "../../support/repo.ts";
 import { image } from "../namespaces.ts";
 
 export const socketDirectory = "/var/run/sds";
@@ -60,30 +64,11 @@ export const mounting = (path: string, mount: Partial<Mount> = {}, type?: string
 
 export const hostMount = (more: Partial<Mount> = {}): Mount => ({ name: "host", mountPath: "/mounted", ...more });
 
-/** As the DaemonSet of the agent mounts them. */
-export const agentSpec: PodSpec = {
-  serviceAccountName: "signet-node-agent",
-  containers: [
-    container(
-      ["sds", "csi", "registry", "pods"].map((name) => ({ name, mountPath: `/${name}` })),
-      {
-        securityContext: {
-          runAsUser: 0,
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ["ALL"] },
-          seccompProfile: { type: "RuntimeDefault" },
-        },
-      },
-    ),
-  ],
-  volumes: [
-    { name: "sds", hostPath: { path: socketDirectory, type: "DirectoryOrCreate" } },
-    { name: "csi", hostPath: { path: "/var/lib/kubelet/plugins/csi.signet.dev", type: "DirectoryOrCreate" } },
-    { name: "registry", hostPath: { path: "/var/lib/kubelet/plugins_registry" } },
-    { name: "pods", hostPath: { path: "/var/lib/kubelet/pods" } },
-  ],
-};
+const daemonSet = join(repoRoot, "infra/kubernetes/base/signet-node-agent.daemonset.yaml");
+
+/** The agent's own. */
+export const agentSpec = (parse(readFileSync(daemonSet, "utf8")) as { spec: { template: { spec: PodSpec } } }).spec
+  .template.spec;
 
 export const csiSpec: PodSpec = {
   containers: [container([{ name: "identity", mountPath: "/var/run/secrets/workload-spiffe-uds", readOnly: true }])],
