@@ -9,9 +9,10 @@ interface PackageJson {
 }
 
 /** What a bundle is made of, as CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json): each package with a byte in it. */
-export function sbomOf(root: string, program: PackageJson, { inputs }: Metafile): object {
+export function sbomOf(root: string, program: PackageJson, { outputs }: Metafile): object {
   const folders = new Set<string>();
-  for (const path of Object.keys(inputs)) {
+  for (const [path, { bytesInOutput }] of Object.values(outputs).flatMap(({ inputs }) => Object.entries(inputs))) {
+    if (bytesInOutput === 0) continue;
     // The last one: a package can have packages of its own inside.
     const at = path.lastIndexOf("node_modules/");
     const [scopeOrName = "", name = ""] = at < 0 ? [] : path.slice(at + "node_modules/".length).split("/");
