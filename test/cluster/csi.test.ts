@@ -3,23 +3,26 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../support/poll.ts";
 import { install, uninstall } from "./install.ts";
 import { apply, kubectl, kubectlJson, requireThrowAwayCluster } from "./kubectl.ts";
-import { deleteNamespaces, image, makeNamespaces } from "./namespaces.ts";
+import { deleteNamespaces, makeNamespaces } from "./namespaces.ts";
 import { leftOnNode } from "./node-files.ts";
 import { restartKubelet } from "./restart-kubelet.ts";
 
 const namespace = "csi";
 const socket = "/identity/socket";
-let ours = false;
+const image = "docker.io/library/node:24-bookworm-slim";
+/** What the names of this test's volumes start with. */
+const ours = "csi-test";
+let made = false;
 
 beforeAll(async () => {
   await requireThrowAwayCluster();
   await install("kustomize");
   await makeNamespaces(namespace);
-  ours = true;
+  made = true;
   await kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted");
 });
 afterAll(async () => {
-  if (!ours) return;
+  if (!made) return;
   await deleteNamespaces(namespace);
   await uninstall();
 });
@@ -30,7 +33,7 @@ interface PodOptions {
 }
 
 /** A pod as the restricted Pod Security Standard wants it, with our volume. */
-async function startPod(name: string, { readOnly = true, volume = "identity" }: PodOptions = {}): Promise<void> {
+async function startPod(name: string, { readOnly = true, volume = ours }: PodOptions = {}): Promise<void> {
   await apply({
     ...{ apiVersion: "v1", kind: "Pod", metadata: { name, namespace } },
     spec: {
@@ -39,7 +42,7 @@ async function startPod(name: string, { readOnly = true, volume = "identity" }: 
       securityContext: { runAsNonRoot: true, runAsUser: 65_534, seccompProfile: { type: "RuntimeDefault" } },
       containers: [
         {
-          ...{ name: "main", image, imagePullPolicy: "IfNotPresent", command: ["sleep", "2147483647"] },
+          ...{ name: "main", image, imagePullPolicy: "IfNotPresent", command: ["/bin/sleep", "2147483647"] },
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
           // Not said to be read-only here: what the volume says is enough.
           volumeMounts: [{ name: volume, mountPath: "/identity" }],
@@ -55,15 +58,15 @@ const isReady = (name: string) =>
 
 /** Whether somebody answers on the pod's socket: connecting is refused on a socket that is dead. */
 async function answers(name: string): Promise<boolean> {
-  // nc ends with 0 once it was connected and has nothing to send.
-  return await kubectl("exec", name, "-n", namespace, "--", "sh", "-c", `nc local:${socket} </dev/null`).then(
+  const dial = `require("node:net").connect("${socket}").on("connect", () => process.exit(0)).on("error", () => process.exit(1))`;
+  return await kubectl("exec", name, "-n", namespace, "--", "node", "-e", dial).then(
     () => true,
     () => false,
   );
 }
 
 async function volumesOnNode(): Promise<string[]> {
-  return (await leftOnNode()).filter((path) => path.includes("kubernetes.io~csi"));
+  return (await leftOnNode()).filter((path) => path.includes(`kubernetes.io~csi/${ours}`));
 }
 
 async function eventOf(name: string, words: string): Promise<string> {
@@ -106,7 +109,7 @@ describe("a pod's volume", () => {
   });
 
   it("can have the longest name that Kubernetes allows", async () => {
-    await startPod("long", { volume: "v".repeat(63) });
+    await startPod("long", { volume: ours.padEnd(63, "x") });
     await isReady("long");
     expect(await answers("long")).toBe(true);
   });
