@@ -24,3 +24,15 @@ export async function envoyOf(namespace: string): Promise<EnvoyView> {
     restartEpoch: info.command_line_options.restart_epoch,
   };
 }
+
+/** Requests that this Envoy had to send again, and handshakes that failed, so far. */
+export async function troublesOf(namespace: string): Promise<number> {
+  const filter = "upstream_rq_retry$|ssl.connection_error$|ssl.fail_verify";
+  const stats = await ask(namespace, `/stats?filter=${encodeURIComponent(filter)}`);
+  const values = stats
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => Number(line.split(": ")[1]));
+  if (values.length === 0) throw new Error(`Envoy has no such stats: ${stats}`);
+  return values.reduce((sum, value) => sum + value, 0);
+}
