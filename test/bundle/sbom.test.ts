@@ -27,7 +27,7 @@ describe.each([
   { program: "ca-worker/dist/signet-ca", name: "@signet/ca", foreign: [] },
   // A package can hold parts of another that its own maker bundled; they came with it, in its version.
   { program: "node-agent/dist/signet-agent", name: "@signet/node-agent", foreign: ["tslib"] },
-])("what is in $program.js", ({ program, name, foreign }) => {
+])("what is in the bundle of $name", ({ program, name, foreign }) => {
   const path = join(repoRoot, program);
 
   it("is listed with its exact version, and nothing else is", () => {
