@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { envoyBinary } from "../support/envoy-binary.ts";
 import { EnvoyProcess } from "../support/envoy-process.ts";
+import { until } from "../support/poll.ts";
 import { freePort } from "../support/ports.ts";
 import { runToEnd } from "../support/processes.ts";
 import { agentProgram, ensureBuilt, plainEnvironment, repoRoot } from "../support/repo.ts";
@@ -90,8 +91,8 @@ const manifest = (name: string, annotations: object, ports: readonly { name: str
     .join("\n---\n");
 
 /** Injects, and runs the sidecar's own bootstrap here; ports, paths and the DNS name are changed for that. */
-async function startSidecar(name: string, stream: string): Promise<EnvoyProcess> {
-  const { output } = inject(stream, parseInjectOptions({ identity: "token", namespace: "foo" }));
+async function startSidecar(name: string, stream: string, connectionAge = "1h"): Promise<EnvoyProcess> {
+  const { output } = inject(stream, parseInjectOptions({ identity: "token", namespace: "foo", connectionAge }));
   const workload = parseAllDocuments(output)
     .map((document) => document.toJS() as Workload)
     .find(({ kind }) => kind === "Deployment");
@@ -142,7 +143,7 @@ it("two sidecars carry HTTP, WebSockets and plain TCP, for the right client to t
     { name: "http", port: apps.http },
     { name: "tcp-echo", port: apps.echo },
   ];
-  server = await startSidecar("web", manifest("web", { "signet.dev/clients": "foo/client" }, offered));
+  server = await startSidecar("web", manifest("web", { "signet.dev/clients": "foo/client, foo/ageing" }, offered));
   const upstreams = `http://web.foo:${ports.http}=foo/web, web.foo:${ports.echo}=foo/web, http://other.foo:${ports.other}=foo/other`;
   await startSidecar("client", manifest("client", { "signet.dev/upstreams": upstreams }, []));
   const strangers = `http://web.foo:${ports.stranger}=foo/web`;
@@ -182,6 +183,19 @@ it("no request fails while the server's sidecar starts again", async () => {
   await load;
   expect(statuses.length).toBeGreaterThan(before);
   expect(statuses.filter((status) => status !== 200)).toEqual([]);
+});
+
+it("a connection takes no further request after its age, and the request after that goes over a new one", async () => {
+  const port = await freePort();
+  const upstreams = { "signet.dev/upstreams": `http://web.foo:${port}=foo/web` };
+  const { admin } = await startSidecar("ageing", manifest("ageing", upstreams, []), "1s");
+  const stat = (name: string) => admin.stat(`cluster.outbound-web.foo-${port}.${name}`);
+  expect((await ask("GET", "127.0.0.2", port)).status).toBe(200);
+  await until("the connection's end", async () => (await stat("upstream_cx_max_duration_reached")) > 0);
+  await until("no connection", async () => (await stat("upstream_cx_active")) === 0);
+  const handshakes = await stat("ssl.handshake");
+  expect((await ask("GET", "127.0.0.2", port)).status).toBe(200);
+  expect(await stat("ssl.handshake")).toBeGreaterThan(handshakes);
 });
 
 it.each(["csi", "token"])("the samples in samples/%s are what inject makes of the plain ones", async (identity) => {

@@ -28,7 +28,7 @@ function bootstrapOf({ inbound, clients, upstreams }: Plan, options: InjectOptio
       ],
       clusters: [
         ...inbound.map(appCluster),
-        ...upstreams.map((upstream) => upstreamCluster(upstream, sdsConfig, options.clusterDomain)),
+        ...upstreams.map((upstream) => upstreamCluster(upstream, sdsConfig, options)),
         adminCluster,
         ...clusters,
       ],
@@ -123,11 +123,13 @@ const backOff = { base_interval: "0.05s", max_interval: "1s" };
 function upstreamCluster(
   { protocol, host, port, server }: LocalUpstream,
   sdsConfig: object,
-  clusterDomain: string,
+  { clusterDomain, connectionAgeSeconds }: InjectOptions,
 ): object {
   const name = `outbound-${host}-${port}`;
   const http = {
     "@type": httpOptions,
+    // A connection outlives the certificates that it was made with; on a new one both sides prove themselves again.
+    common_http_protocol_options: { max_connection_duration: `${connectionAgeSeconds}s` },
     auto_config: {
       http_protocol_options: {},
       http2_protocol_options: { allow_connect: true, connection_keepalive: { interval: "30s", timeout: "10s" } },

@@ -11,6 +11,7 @@ export interface InjectFlags {
   readonly namespace?: string;
   readonly upstreams?: string;
   readonly audience?: string;
+  readonly connectionAge?: string;
   readonly networkPolicy?: boolean;
 }
 
@@ -21,6 +22,7 @@ export const defaults = {
   trustDomain: "cluster.local",
   clusterDomain: "cluster.local",
   audience: "signet-ca",
+  connectionAge: "1h",
 } as const;
 
 const explanation = `
@@ -38,6 +40,7 @@ the application listen on 127.0.0.1; until it does, the NetworkPolicy that is ad
 where the cluster enforces such policies.
 Out of a workload: name its upstreams. Each name then leads to the sidecar, which speaks mutual TLS and accepts nobody
 but the named server. Ports are explicit: no iptables, no NET_ADMIN, no init container, any protocol over TCP.
+A connection outlives the certificates that it was made with; after --connection-age requests go over a new one.
 
 Annotations of the pod template (of the Pod itself, or of the workload):
   signet.dev/inject: "false"                     leaves the workload alone
@@ -67,6 +70,10 @@ export function addInjectCommand(program: Command, action: (flags: InjectFlags) 
     .option("--trust-domain <name>", `trust domain of the workloads (default: ${defaults.trustDomain})`)
     .option("--cluster-domain <name>", `domain of the cluster's Services (default: ${defaults.clusterDomain})`)
     .option("--audience <name>", `audience of the token, with --identity token (default: ${defaults.audience})`)
+    .option(
+      "--connection-age <duration>",
+      `longest life of a connection to an http:// upstream (default: ${defaults.connectionAge})`,
+    )
     .option("--proxy-image <image>", `Envoy to run (default: ${defaults.proxyImage})`)
     .option("--no-network-policy", "add no NetworkPolicy")
     .addHelpText("after", explanation)

@@ -1,3 +1,4 @@
+import { parseDuration } from "@signet/shared/duration";
 import { asSignetError } from "@signet/shared/errors";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import { injectError } from "./documents.ts";
@@ -15,6 +16,8 @@ export interface InjectOptions {
   /** For workloads that have no annotation of their own. */
   readonly upstreams: string | undefined;
   readonly audience: string;
+  /** Seconds after which an HTTP connection to an upstream takes no further request. */
+  readonly connectionAgeSeconds: number;
   readonly networkPolicy: boolean;
 }
 
@@ -49,6 +52,7 @@ export function parseInjectOptions(flags: Omit<InjectFlags, "file">): InjectOpti
         : matching("--namespace", flags.namespace, namespace, "the name of a namespace"),
     upstreams: flags.upstreams,
     audience: matching("--audience", flags.audience ?? defaults.audience, text, "an audience such as signet-ca"),
+    connectionAgeSeconds: readConnectionAge(flags.connectionAge ?? defaults.connectionAge, faults),
     networkPolicy: flags.networkPolicy ?? true,
   };
   const { identity, sidecar, trustDomain } = options;
@@ -60,6 +64,17 @@ export function parseInjectOptions(flags: Omit<InjectFlags, "file">): InjectOpti
     identity: identity === "token" ? "token" : "csi",
     sidecar: sidecar === "container" ? "container" : "native",
   };
+}
+
+function readConnectionAge(text: string, faults: string[]): number {
+  try {
+    const seconds = parseDuration(text);
+    if (seconds === 0) faults.push("--connection-age: a connection must live longer than 0s");
+    return seconds;
+  } catch (error) {
+    faults.push(`--connection-age: ${asSignetError(error, "config-invalid").message}`);
+    return 0;
+  }
 }
 
 function readTrustDomain(name: string, faults: string[]): TrustDomain | undefined {

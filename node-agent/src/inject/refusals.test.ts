@@ -110,6 +110,8 @@ describe("is refused", () => {
     { flags: { clusterDomain: "." }, says: "--cluster-domain" },
     { flags: { namespace: "a.b" }, says: "--namespace" },
     { flags: { audience: "" }, says: "--audience" },
+    { flags: { connectionAge: "soon" }, says: "--connection-age" },
+    { flags: { connectionAge: "0s" }, says: "--connection-age" },
     { flags: { upstreams: "x" }, says: "--upstreams" },
   ] as { flags: Flags; says: string }[])("a bad $says", ({ flags, says }) => {
     expect(() => run(both(), flags)).toThrow(expect.objectContaining({ code: "config-invalid" }));

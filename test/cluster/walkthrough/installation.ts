@@ -19,7 +19,9 @@ export function installation(step: string): void {
         await shell(`kubectl label ns ${namespace} pod-security.kubernetes.io/enforce=restricted`);
       }
       for (const { namespace, sample } of both) {
-        await shell(`kubectl apply -n ${namespace} -f <(signet-agent inject -f ${samples}/${sample}.yaml)`);
+        // Connections as short as this, so that all that follows is done over new handshakes with the newest certificates.
+        const inject = `signet-agent inject --connection-age 1s -f ${samples}/${sample}.yaml`;
+        await shell(`kubectl apply -n ${namespace} -f <(${inject})`);
       }
       for (const { namespace, sample } of both) {
         await shell(`kubectl rollout status deploy/${sample} -n ${namespace} --timeout=120s`);
