@@ -32,8 +32,11 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await stopAll();
-  if (ours) await deleteNamespaces(namespace);
-  await nodes?.release();
+  try {
+    if (ours) await deleteNamespaces(namespace);
+  } finally {
+    await nodes?.release();
+  }
 });
 
 function nodeOf(which: "first" | "second"): string {
