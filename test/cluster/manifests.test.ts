@@ -34,7 +34,13 @@ const valueSets = {
   "without the CSI driver": set("agent.csi.enabled=false"),
   "with all that is off": set(
     ...["resourceQuota.enabled=true", "monitoring.enabled=true", "monitoring.labels.release=prometheus"],
-    ...["agent.ttl=30m", "agent.env[0].name=SIGNET_SVID_NAME", "agent.env[0].value=own", "agent.podLabels.a=b"],
+    ...[
+      "agent.ttl=30m",
+      "agent.env[0].name=SIGNET_SVID_NAME",
+      "agent.env[0].value=own",
+      "agent.podLabels.a=b",
+      "agent.seLinuxOptions.type=spc_t",
+    ],
     ...["agent.podAnnotations.a=b", "agent.imagePullSecrets[0].name=pull", "ca.imagePullSecrets[0].name=pull"],
     ...[
       "agent.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0].key=a",
