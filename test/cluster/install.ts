@@ -13,9 +13,11 @@ export interface InstallOptions {
 
 /**
  * Installs Signet as its README says and waits until both programs are ready.
- * @throws Error when they are not, after showing why
+ * @throws Error when they are not, after showing why; and when there is an installation already
  */
 export async function install(way: "kustomize" | "helm", { set = [] }: InstallOptions = {}): Promise<void> {
+  const found = await shell(`kubectl get namespace ${namespace} -o name --ignore-not-found`, { quiet: true });
+  if (found !== "") throw new Error(`there is a ${namespace} in this cluster already; delete it, then run the tests`);
   if (way === "kustomize") await shell(`kubectl apply -k ${base}`);
   else {
     await shell(`kubectl apply -f ${base}/namespace.yaml`);
