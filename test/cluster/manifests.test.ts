@@ -1,7 +1,10 @@
 /** The chart and what is made from it, held against a real API server, the programs' own settings, and each other. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseConfig } from "@signet/ca/config";
 import { settings } from "@signet/node-agent/settings";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { chart, helm, makeBase, readBase, renderChart, namespace as system } from "../tools/manifests.ts";
 import { apply, kubectl, requireThrowAwayCluster } from "./kubectl.ts";
 import { dryRun, find, type Manifest, type PodSpec, parseManifests } from "./manifests/rendered.ts";
@@ -190,10 +193,24 @@ describe.each(["base", "cleanup", "policies/validating-admission-policy"])("kube
 });
 
 describe("values", () => {
+  it("are all in the README", async () => {
+    const readme = await readFile(join(chart, "../README.md"), "utf8");
+    const values = parse(await readFile(join(chart, "values.yaml"), "utf8")) as Record<string, unknown>;
+    const paths = Object.entries(values).flatMap(([group, value]) =>
+      typeof value === "object" && value !== null ? Object.keys(value).map((key) => `${group}.${key}`) : [group],
+    );
+    expect(paths.length).toBeGreaterThan(30);
+    expect(paths.filter((path) => !readme.includes(`\`${path}`))).toEqual([]);
+  });
+
   it.each([
     { value: "agnet.ttl=1h", says: "additional properties 'agnet' not allowed" },
     { value: "agent.ttll=1h", says: "at '/agent': additional properties 'ttll' not allowed" },
     { value: "ca.leaf.ttl=1h", says: "at '/ca/leaf': additional properties 'ttl' not allowed" },
+    { value: "agent.image.name=x", says: "at '/agent/image': additional properties 'name' not allowed" },
+    { value: "agent.csi.name=x", says: "at '/agent/csi': additional properties 'name' not allowed" },
+    { value: "ca.podDisruptionBudget.maxUnavailable=1", says: "additional properties 'maxUnavailable' not allowed" },
+    { value: "networkPolicy.on=true", says: "at '/networkPolicy': additional properties 'on' not allowed" },
     { value: "ca.issuers[0].name=x", says: "at '/ca/issuers/0'" },
     { value: "ca.issuers[0].issuer=https://oidc.example.com", says: "missing property 'keys'" },
     { value: "ca.issuers[0].keys=discovery,ca.issuers[0].issuer=in-cluster", says: "/ca/issuers/0/keys" },
