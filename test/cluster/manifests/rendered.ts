@@ -2,7 +2,7 @@
 import { parseAllDocuments } from "yaml";
 import { runToEnd } from "../../support/processes.ts";
 
-export interface Rule {
+interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
   readonly resourceNames?: readonly string[];
