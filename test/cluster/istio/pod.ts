@@ -3,7 +3,7 @@ import { inboundPort } from "./bootstrap.ts";
 import { proxyImage } from "./image.ts";
 
 export const proxy = "istio-proxy";
-export const workloadSocketMount = "/var/run/secrets/workload-spiffe-uds";
+const workloadSocketMount = "/var/run/secrets/workload-spiffe-uds";
 
 /** What the workload-socket volume is: our CSI volume, or an emptyDir as Istio has it. */
 const workloadSockets = {
