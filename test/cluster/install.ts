@@ -6,6 +6,9 @@ const base = "infra/kubernetes/base";
 /** The agent's image under another tag, as `npm run images -- --tag upgrade` makes it: something to upgrade to. */
 export const upgradeImage = "docker.io/signet/node-agent:upgrade";
 
+/** Whether what is in the cluster was put there from here. */
+let ours = false;
+
 export interface InstallOptions {
   /** For helm: values as `--set` takes them. */
   readonly set?: readonly string[];
@@ -18,6 +21,7 @@ export interface InstallOptions {
 export async function install(way: "kustomize" | "helm", { set = [] }: InstallOptions = {}): Promise<void> {
   const found = await shell(`kubectl get namespace ${namespace} -o name --ignore-not-found`, { quiet: true });
   if (found !== "") throw new Error(`there is a ${namespace} in this cluster already; delete it, then run the tests`);
+  ours = true;
   if (way === "kustomize") await shell(`kubectl apply -k ${base}`);
   else {
     await shell(`kubectl apply -f ${base}/namespace.yaml`);
@@ -38,8 +42,12 @@ export async function install(way: "kustomize" | "helm", { set = [] }: InstallOp
   }
 }
 
-/** Takes everything away again, whichever way it came and however far it got; the namespace too, with the CA's Secrets. */
+/**
+ * Takes away again what {@link install} put there, whichever way and however far it got; the namespace too, with the CA's
+ * Secrets. An installation that was there before is left alone.
+ */
 export async function uninstall(): Promise<void> {
+  if (!ours) return;
   const release = `kubectl get secret -n ${namespace} -l owner=helm,name=signet -o name --ignore-not-found`;
   if ((await shell(release, { quiet: true })) !== "") {
     await helm("uninstall", "signet", "--namespace", namespace, "--wait");
