@@ -68,6 +68,17 @@ describe("a volume is refused, with a reason that its owner can use", () => {
       says: /another pod's/,
     },
     {
+      what: "another pod's token, where the kubelet tells nothing of the pod",
+      change: (r) => ({
+        ...r,
+        volumeContext: {
+          "csi.storage.k8s.io/ephemeral": "true",
+          [tokens]: JSON.stringify({ a: { token: world.ca.token(aPod()) } }),
+        },
+      }),
+      says: /another pod's/,
+    },
+    {
       what: "a context that names another account",
       change: (r) => context(r, { "csi.storage.k8s.io/serviceAccount.name": "admin" }),
       says: /another pod's/,
@@ -80,6 +91,11 @@ describe("a volume is refused, with a reason that its owner can use", () => {
       says: /expired/,
     },
     { what: "a path outside", change: (r) => ({ ...r, targetPath: "/etc/mount" }), says: /target_path must be/ },
+    {
+      what: "a path below a volume",
+      change: (r) => ({ ...r, targetPath: `${r.targetPath}/deeper` }),
+      says: /target_path must be/,
+    },
     {
       what: "a path that leads out",
       change: (r) => ({ ...r, targetPath: r.targetPath?.replace("identity", "..") ?? "" }),

@@ -16,8 +16,10 @@ export interface PodSocketOptions {
   readonly deps: Deps;
 }
 
-// An Envoy needs one connection, or as many as it has worker threads. A pod that opens more hurts itself alone.
-const maxConnections = 64;
+// An Envoy needs one connection, or as many as it has worker threads, and a stream for each place that names a secret. A pod
+// that opens more hurts itself alone: what the agent spends on one pod is bounded.
+const maxConnections = 16;
+const maxStreams = 256;
 const drainMilliseconds = 500;
 // Everybody in the pod may connect: who is in the pod is the pod.
 const socketMode = 0o666;
@@ -105,7 +107,7 @@ export class PodSocket {
   // Made when somebody connects: many pods mount the volume before they use it.
   #sds(): SdsServer {
     const { deps, names, openBundle } = this.#options;
-    this.#server ??= new SdsServer({ names, openBundle, deps, identify: () => this.#identify() });
+    this.#server ??= new SdsServer({ names, openBundle, maxStreams, deps, identify: () => this.#identify() });
     return this.#server;
   }
 

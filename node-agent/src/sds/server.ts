@@ -16,10 +16,11 @@ import { SdsStream, type SdsStreamOptions, type SecretHold } from "./stream.ts";
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
+// One Envoy opens a stream for each secret; google_grpc puts those of a whole process on one connection.
+const defaultMaxStreams = 4_096;
+
 const options = {
   "grpc.enable_channelz": 0,
-  // One Envoy opens a stream for each secret; google_grpc puts those of a whole process on one connection.
-  "grpc.max_concurrent_streams": 4_096,
   // Envoy's first request lists its extensions, some tens of KiB.
   "grpc.max_receive_message_length": 256 * 1024,
   // Finds peers that are gone without a word.
@@ -41,18 +42,23 @@ export interface SdsServerOptions {
   /** Finds out who asks, by the stream's headers or by the socket that this server is for. May throw SignetError. */
   readonly identify: (headers: HeaderSource) => Principal | Promise<Principal>;
   readonly openBundle: (onChange: () => void) => SecretHold;
+  /** Streams that one connection may have at once. */
+  readonly maxStreams?: number;
   readonly deps: Pick<Deps, "log" | "metrics">;
 }
 
 /** SDS over connections that are handed in one by one, so that each can come from a socket of its own meaning. */
 export class SdsServer {
   readonly #options: SdsServerOptions;
-  readonly #server = new Server(options);
-  readonly #injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+  readonly #server: Server;
+  readonly #injector: ReturnType<Server["createConnectionInjector"]>;
   readonly #open = new Map<Call, (end: StreamEnd) => void>();
 
   constructor(serverOptions: SdsServerOptions) {
     this.#options = serverOptions;
+    const { maxStreams = defaultMaxStreams } = serverOptions;
+    this.#server = new Server({ ...options, "grpc.max_concurrent_streams": maxStreams });
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#server.addService(secretDiscoveryService, {
       StreamSecrets: (call: Call) => this.#serve(call),
       DeltaSecrets: (call: Call) => call.emit("error", unimplemented),
