@@ -14,7 +14,7 @@ import { IstioWorld, type Sidecar } from "./istio-world.ts";
 let world: IstioWorld;
 
 beforeAll(async () => {
-  world = await IstioWorld.create({ leafTtl: "20s" });
+  world = await IstioWorld.create({ leafTtl: "40s" });
 });
 afterAll(() => world?.close());
 
