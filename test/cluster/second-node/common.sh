@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034 # read by up and down
+# shellcheck shell=bash disable=SC2034 # read by up, down and reboot
 # Names and addresses of the second node. The first node's are those of the cluster's own scripts.
 run=${CLUSTER_DIR:-$(dirname "${KUBECONFIG:?says nothing, and CLUSTER_DIR neither: which cluster?}")}
 node="node-2"
@@ -24,3 +24,24 @@ cgroups() { # the node's own cgroup in each hierarchy there is: the two kubelets
 # Pods see each other's own addresses: the first node's network plugin would hide its pods behind the host's. What
 # kube-proxy marked (0x4000) is left to it.
 unmasqueraded=(POSTROUTING -o "$link" -s "$first_pods" -d "$pods" -m mark ! --mark 0x4000/0x4000 -j ACCEPT)
+
+power_off() { # every process of the node at once: process 1 takes along what is in pods too
+  local pids
+  for _ in {1..50}; do
+    mapfile -t pids < <(node_pids)
+    (( ${#pids[@]} )) || return 0
+    kill -KILL "${pids[@]}" 2>/dev/null
+    sleep 0.2
+  done
+  return 1
+}
+unwire() { # the network with all that is in it, and the empty cgroups
+  local cgroup
+  while iptables -t nat -D "${unmasqueraded[@]}" 2>/dev/null; do :; done
+  ip link del "$link" 2>/dev/null # with its routes
+  umount -l "/run/netns/$netns" 2>/dev/null; rm -f "/run/netns/$netns"
+  while read -r cgroup; do
+    [[ -d $cgroup ]] && find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null
+  done < <(cgroups)
+  return 0
+}

@@ -3,10 +3,11 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { atExit } from "../../support/at-exit.ts";
 import { runToEnd } from "../../support/processes.ts";
-import { ciNode, kubectlJson } from "../kubectl.ts";
+import { ciNode, kubectl, kubectlJson } from "../kubectl.ts";
 
 const up = join(import.meta.dirname, "up");
 const down = join(import.meta.dirname, "down");
+const reboot = join(import.meta.dirname, "reboot");
 
 interface Node {
   readonly metadata: { readonly name: string };
@@ -23,6 +24,14 @@ export interface TwoNodes {
   readonly second: string;
   /** Puts images of the first node on the second one too, if it is not the cluster's own affair. */
   loadImages(...images: string[]): Promise<void>;
+  /**
+   * Cuts the second node's power: all its processes end at once, and of its files those on disks stay. Before `release`
+   * it must be on again.
+   * @throws Error when nobody here knows how: the cluster is neither kind's nor CI's
+   */
+  powerOff(): Promise<void>;
+  /** Starts the second node again; its kubelet and its pods take their time after that. */
+  powerOn(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -36,7 +45,17 @@ export async function twoNodes(...images: string[]): Promise<TwoNodes> {
   const [first, second] = await usableNodes();
   if (first === undefined) throw new Error("no node of this cluster is Ready and free of taints");
   if (second !== undefined) {
-    return { first, second, loadImages: () => Promise.resolve(), release: () => Promise.resolve() };
+    // kind's nodes are containers of their names; of a stopped one /var stays and /run does not.
+    const container = (verb: "kill" | "start") => async () => {
+      const context = (await kubectl("config", "current-context")).trim();
+      if (!context.startsWith("kind-"))
+        throw new Error(`${second} cannot be rebooted: ${context} is no cluster of kind`);
+      await runToEnd("docker", [verb, second]);
+    };
+    return {
+      ...{ first, second, loadImages: () => Promise.resolve(), release: () => Promise.resolve() },
+      ...{ powerOff: container("kill"), powerOn: container("start") },
+    };
   }
   if (first !== ciNode || !existsSync(join(dirname(process.env.KUBECONFIG ?? ""), "kubelet.pid"))) {
     throw new Error(
@@ -50,6 +69,8 @@ export async function twoNodes(...images: string[]): Promise<TwoNodes> {
     first,
     second: "node-2",
     loadImages: async (...more) => void (await runToEnd(up, more)),
+    powerOff: async () => void (await runToEnd(reboot, ["off"])),
+    powerOn: async () => void (await runToEnd(reboot, ["on"])),
     release: async () => {
       await runToEnd(down, []);
       forget();
