@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -61,6 +61,19 @@ describe("unpublished", () => {
     await kubelet.unpublish({ pod });
     expect(existsSync(kubelet.target({ pod }))).toBe(false);
     expect(readdirSync(outside)).toEqual(["file"]);
+  });
+
+  test("and published in one breath, many times: each step has its turn, and nothing is left", async () => {
+    const pod = aPod();
+    const volume = { pod, token: world.ca.token(pod) };
+    await kubelet.publish(volume);
+    // A dead socket that the next agent does not look after by itself: finding out that it is dead takes a moment.
+    await world.agent.stop();
+    rmSync(join(kubelet.volumeDirectory({ pod }), "vol_data.json"));
+    await world.startAgent(kubelet.settings);
+    const results = await kubelet.repeatAtOnce(volume, 20);
+    expect(results.filter(({ status: how }) => how !== "fulfilled")).toEqual([]);
+    expect(existsSync(kubelet.target({ pod }))).toBe(false);
   });
 
   test("works for a volume that an earlier agent made and this one never saw published", async () => {

@@ -116,17 +116,45 @@ export class Kubelet {
     return (await this.call(this.csiSocket, Identity.method.probe, {})).ready;
   }
 
+  /** Publishes and unpublishes a volume many times over one connection, without waiting for answers in between. */
+  async repeatAtOnce(volume: Volume, times: number): Promise<PromiseSettledResult<unknown>[]> {
+    const client = this.#client(this.csiSocket);
+    const { targetPath = "" } = this.request(volume);
+    const calls = Array.from({ length: times }, () => [
+      this.#invoke(client, Node.method.nodePublishVolume, this.request(volume)),
+      this.#invoke(client, Node.method.nodeUnpublishVolume, { volumeId: "csi-1", targetPath }),
+    ]);
+    return await Promise.allSettled(calls.flat());
+  }
+
   close(): void {
     for (const client of this.#clients.splice(0)) client.close();
   }
 
-  call<Method extends DescMethodUnary>(
+  async call<Method extends DescMethodUnary>(
     socket: string,
     method: Method,
     request: MessageInitShape<Method["input"]>,
   ): Promise<MessageShape<Method["output"]>> {
+    const client = this.#client(socket);
+    try {
+      return await this.#invoke(client, method, request);
+    } finally {
+      client.close();
+    }
+  }
+
+  #client(socket: string): Client {
     const client = new Client(`unix:${socket}`, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });
     this.#clients.push(client);
+    return client;
+  }
+
+  #invoke<Method extends DescMethodUnary>(
+    client: Client,
+    method: Method,
+    request: MessageInitShape<Method["input"]>,
+  ): Promise<MessageShape<Method["output"]>> {
     return new Promise((resolve, reject) => {
       client.makeUnaryRequest(
         `/${method.parent.typeName}/${method.name}`,
@@ -134,7 +162,6 @@ export class Kubelet {
         (bytes: Buffer) => fromBinary(method.output, bytes) as MessageShape<Method["output"]>,
         create(method.input, request) as Message,
         (error: ServiceError | null, answer?: MessageShape<Method["output"]>) => {
-          client.close();
           if (error !== null) reject(error);
           else if (answer !== undefined) resolve(answer);
         },
