@@ -1,6 +1,7 @@
 /** Sockets of single pods on a real kubelet: whatever restarts, in whatever order. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../support/poll.ts";
+import { agents } from "./agents.ts";
 import { install, uninstall } from "./install.ts";
 import { apply, kubectl, kubectlJson, requireThrowAwayCluster } from "./kubectl.ts";
 import { deleteNamespaces, makeNamespaces } from "./namespaces.ts";
@@ -80,19 +81,6 @@ async function eventOf(name: string, words: string): Promise<string> {
     },
     { within: 60_000, every: 500 },
   );
-}
-
-/** Takes the agents off every node, or lets them back. */
-async function agents(there: boolean): Promise<void> {
-  const nodeSelector = { "signet.dev/nowhere": there ? null : "true" };
-  const patch = JSON.stringify({ spec: { template: { spec: { nodeSelector } } } });
-  await kubectl("patch", "daemonset", "signet-node-agent", "-n", "signet-system", "--type=merge", "-p", patch);
-  if (there) await kubectl("rollout", "status", "daemonset/signet-node-agent", "-n", "signet-system", "--timeout=120s");
-  else {
-    await kubectl(
-      ...["wait", "pod", "-n", "signet-system", "-l", "app=signet-node-agent", "--for=delete", "--timeout=120s"],
-    );
-  }
 }
 
 describe("a pod's volume", () => {

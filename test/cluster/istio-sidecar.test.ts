@@ -4,8 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../support/poll.ts";
+import { agentImage, agents } from "./agents.ts";
 import { install, uninstall } from "./install.ts";
-import { agentImage, agents } from "./istio/agents.ts";
 import { lonelyTemplate, outboundPort, override } from "./istio/bootstrap.ts";
 import { loadProxyImage } from "./istio/image.ts";
 import { type SidecarPod, sidecarPod } from "./istio/pod.ts";

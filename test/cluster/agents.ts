@@ -1,6 +1,6 @@
-import { repoRoot } from "../../support/repo.ts";
-import { readPackage } from "../../tools/sbom.ts";
-import { kubectl } from "../kubectl.ts";
+import { repoRoot } from "../support/repo.ts";
+import { readPackage } from "../tools/sbom.ts";
+import { kubectl } from "./kubectl.ts";
 
 export const agentImage = `docker.io/signet/node-agent:${readPackage(repoRoot).version}`;
 
