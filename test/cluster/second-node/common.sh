@@ -15,17 +15,23 @@ taint=signet.dev/second-node
 
 say() { printf '%s %s\n' "$(date +%T)" "$*" >&2; }
 kubectl() { command kubectl --kubeconfig "$run/admin.conf" --request-timeout 30s "$@"; }
-node_pids() { ip netns pids "$netns" 2>/dev/null; } # all but those in pods
 cgroups() { # the node's own cgroup in each hierarchy there is: the two kubelets would fight over one /kubepods
   if [[ -f /sys/fs/cgroup/cgroup.controllers ]]; then echo "/sys/fs/cgroup/$node"; return; fi
   local hierarchy
   for hierarchy in /sys/fs/cgroup/*/; do [[ -f $hierarchy/cgroup.procs ]] && echo "$hierarchy$node"; done
 }
+node_pids() { # those of pods too, which have networks of their own
+  ip netns pids "$netns" 2>/dev/null || true
+  local cgroup
+  while read -r cgroup; do # 0 would be a process that cannot be seen from here; to kill, it is ourselves
+    if [[ -d $cgroup ]]; then find "$cgroup" -name cgroup.procs -exec cat {} + 2>/dev/null | grep -vx 0 || true; fi
+  done < <(cgroups)
+}
 # Pods see each other's own addresses: the first node's network plugin would hide its pods behind the host's. What
 # kube-proxy marked (0x4000) is left to it.
 unmasqueraded=(POSTROUTING -o "$link" -s "$first_pods" -d "$pods" -m mark ! --mark 0x4000/0x4000 -j ACCEPT)
 
-power_off() { # every process of the node at once: process 1 takes along what is in pods too
+power_off() { # every process of the node at once, and waits until there is none: they take a moment to end
   local pids
   for _ in {1..50}; do
     mapfile -t pids < <(node_pids)
@@ -35,13 +41,21 @@ power_off() { # every process of the node at once: process 1 takes along what is
   done
   return 1
 }
-unwire() { # the network with all that is in it, and the empty cgroups
-  local cgroup
+unwire() { # the network with all that is in it, and the cgroups; what is not there is no failure
   while iptables -t nat -D "${unmasqueraded[@]}" 2>/dev/null; do :; done
-  ip link del "$link" 2>/dev/null # with its routes
-  umount -l "/run/netns/$netns" 2>/dev/null; rm -f "/run/netns/$netns"
+  ip link del "$link" 2>/dev/null || true # with its routes
+  umount -l "/run/netns/$netns" 2>/dev/null || true
+  rm -f "/run/netns/$netns"
+  for _ in {1..20}; do # just left by its last process, a cgroup may still be busy
+    remove_cgroups && return 0
+    sleep 0.1
+  done
+  say "cgroups of $node are left"
+}
+remove_cgroups() {
+  local cgroup left=0
   while read -r cgroup; do
-    [[ -d $cgroup ]] && find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null
+    [[ ! -d $cgroup ]] || find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || left=1
   done < <(cgroups)
-  return 0
+  return "$left"
 }
