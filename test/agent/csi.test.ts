@@ -3,6 +3,7 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -249,6 +250,15 @@ describe("a restart of the agent", () => {
     expect(stream.received).toHaveLength(0);
     await kubelet.publish({ pod, token: world.ca.token(pod) });
     expect(idOf(await stream.next())).toContain("sa/sleep");
+  });
+
+  test("after it lost its power in the middle of making a socket: nothing but the socket is there", async () => {
+    const pod = aPod();
+    await kubelet.publish({ pod, token: world.ca.token(pod) });
+    await world.agent.stop();
+    renameSync(kubelet.socket({ pod }), join(kubelet.target({ pod }), ".1a2b3"));
+    await world.startAgent(kubelet.settings);
+    expect(readdirSync(kubelet.target({ pod }))).toEqual(["socket"]);
   });
 
   test("touches only volumes of this driver that were published", async () => {

@@ -52,6 +52,10 @@ export class PodSocket {
   static async open(target: VolumeTarget, options: PodSocketOptions): Promise<PodSocket> {
     const socket = new PodSocket(target, openDirectory(target.path), options);
     try {
+      // What an agent left that lost its power in the middle of this: nobody else writes here.
+      for (const name of readdirSync(socket.#place)) {
+        if (name !== socketName) rmSync(join(socket.#place, name), { recursive: true, force: true });
+      }
       socket.#listening = await listenOnSocket({
         // Shorter than the whole path, which can be too long for a socket, and no part of it can be swapped on the way.
         path: join(socket.#place, socketName),
