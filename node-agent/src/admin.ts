@@ -105,11 +105,8 @@ function listen(routes: Routes, { host, port }: Address, flag: "admin" | "teleme
   return new Promise((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
       const reason = cause.code === "EADDRINUSE" ? "is in use by another process" : `is not possible (${cause.code})`;
-      const help = "choose another one with";
-      const flags = `--${flag} HOST:PORT, or --${flag} off`;
-      reject(
-        new SignetError("admin-unavailable", `${flag} address ${host}:${port} ${reason}; ${help} ${flags}`, { cause }),
-      );
+      const help = `choose another one with --${flag} HOST:PORT, or --${flag} off`;
+      reject(new SignetError("admin-unavailable", `${flag} address ${host}:${port} ${reason}; ${help}`, { cause }));
     });
     server.listen(port, host, () => {
       const address = server.address() as AddressInfo;

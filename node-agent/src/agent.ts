@@ -1,4 +1,3 @@
-import type { Logger } from "@signet/shared/deps";
 import type { AdminServer, AdminSources } from "./admin.ts";
 import { Agenda } from "./agenda.ts";
 import { TrustBundleStore } from "./ca/bundle.ts";
@@ -128,32 +127,19 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
       hasBundle: () => bundles.current !== undefined,
       csi,
     };
-    const { admin, telemetry } = await serveHttp(config, sources, log);
-    servers.push(...[admin, telemetry].filter((one) => one !== undefined));
-    return { adminUrl: admin?.url, telemetryUrl: telemetry?.url, planned: () => agenda.size, stop };
+    const serve = async (address: Config["admin"], how: "serveAdmin" | "serveTelemetry", what: string) => {
+      if (address === "off") return undefined;
+      const { [how]: start } = await import("./admin.ts");
+      const server = await start(sources, address);
+      servers.push(server);
+      log.info({ url: server.url }, what);
+      return server.url;
+    };
+    const adminUrl = await serve(config.admin, "serveAdmin", "admin routes");
+    const telemetryUrl = await serve(config.telemetry, "serveTelemetry", "health and metrics");
+    return { adminUrl, telemetryUrl, planned: () => agenda.size, stop };
   } catch (error) {
     await release();
-    throw error;
-  }
-}
-
-interface HttpServers {
-  readonly admin: AdminServer | undefined;
-  readonly telemetry: AdminServer | undefined;
-}
-
-async function serveHttp(config: Config, sources: AdminSources, log: Logger): Promise<HttpServers> {
-  const { admin: adminAddress, telemetry: telemetryAddress } = config;
-  if (adminAddress === "off" && telemetryAddress === "off") return { admin: undefined, telemetry: undefined };
-  const { serveAdmin, serveTelemetry } = await import("./admin.ts");
-  const admin = adminAddress === "off" ? undefined : await serveAdmin(sources, adminAddress);
-  if (admin !== undefined) log.info({ url: admin.url }, "admin routes");
-  try {
-    const telemetry = telemetryAddress === "off" ? undefined : await serveTelemetry(sources, telemetryAddress);
-    if (telemetry !== undefined) log.info({ url: telemetry.url }, "health and metrics");
-    return { admin, telemetry };
-  } catch (error) {
-    await admin?.close();
     throw error;
   }
 }

@@ -84,8 +84,9 @@ export async function startCsiDriver({ config, readCaller, ...options }: CsiOpti
 
   const listening: ListeningSocket[] = [];
   const listen = async (path: string) => {
-    const onConnection = (connection: Parameters<typeof kubelet.connect>[0]) => kubelet.connect(connection);
-    listening.push(await listenOnSocket({ path, mode: socketMode, log, onConnection }));
+    listening.push(
+      await listenOnSocket({ path, mode: socketMode, log, onConnection: (connection) => kubelet.connect(connection) }),
+    );
   };
   const stop = async () => {
     for (const one of listening.splice(0)) one.close();

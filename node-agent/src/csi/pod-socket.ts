@@ -1,4 +1,14 @@
-import { closeSync, constants, fchmodSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
 import { join } from "node:path";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { Deps } from "../deps.ts";
@@ -79,7 +89,7 @@ export class PodSocket {
   /** Whether the pod would still find the socket: the directory is the one at the path, and the socket is in it. */
   get isInPlace(): boolean {
     try {
-      const held = lstatSync(`${this.#place}/.`);
+      const held = fstatSync(this.#directory);
       const there = lstatSync(this.target.path);
       return held.ino === there.ino && held.dev === there.dev && lstatSync(join(this.#place, socketName)).isSocket();
     } catch {
@@ -164,9 +174,7 @@ function openDirectory(path: string): number {
  */
 export function removeDirectory(path: string): void {
   try {
-    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
-      for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true, force: true });
-    }
+    // Links in it are removed, never followed.
     rmSync(path, { recursive: true, force: true });
   } catch (cause) {
     throw new SignetError(

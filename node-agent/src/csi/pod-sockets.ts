@@ -1,4 +1,4 @@
-import { asSignetError } from "@signet/shared/errors";
+import { SignetError } from "@signet/shared/errors";
 import { PodSocket, type PodSocketOptions, removeDirectory } from "./pod-socket.ts";
 import type { PublishRequest } from "./publish-request.ts";
 import type { VolumeTarget } from "./target.ts";
@@ -93,7 +93,7 @@ export class PodSockets {
   async #inTurn(target: VolumeTarget, step: () => Promise<void>): Promise<void> {
     const before = this.#turns.get(target.path) ?? Promise.resolve();
     const own = before.then(async () => {
-      if (this.#stopped) throw asSignetError(new Error("the agent is stopping"), "socket-unavailable");
+      if (this.#stopped) throw new SignetError("socket-unavailable", "the agent is stopping");
       await step();
     });
     const settled = own.catch(() => undefined);
