@@ -12,7 +12,8 @@ import type { HeaderSource } from "../identity/token.ts";
 import { classifier, type ResourceNames } from "./names.ts";
 import { secretDiscoveryService } from "./service.ts";
 import { drained, type StreamEnd, streamEnd } from "./status.ts";
-import { SdsStream, type SdsStreamOptions, type SecretHold } from "./stream.ts";
+import { SdsStream } from "./stream.ts";
+import type { SdsStreamOptions, SecretHold } from "./stream-options.ts";
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 

@@ -1,29 +1,8 @@
-import type { LogFields } from "@signet/shared/deps";
-import type { Deps } from "../deps.ts";
 import { readRequest, writeResponse } from "./message.ts";
 import type { ResourceKind } from "./names.ts";
-import type { EncodedSecret } from "./secret.ts";
+import type { SdsStreamOptions, SecretHold } from "./stream-options.ts";
 
 const longestShown = 256;
-
-/** A secret that may change, as one stream holds on to it. */
-export interface SecretHold {
-  current(): EncodedSecret | undefined;
-  close(): void;
-}
-
-export interface SdsStreamOptions {
-  readonly classify: (name: string) => ResourceKind | undefined;
-  /** What a request for everything means, name by name. */
-  readonly everything: readonly string[];
-  /** May throw SignetError, which ends the stream. */
-  readonly open: (kind: ResourceKind, onChange: () => void) => SecretHold;
-  /** Sends one message; `done` is called when the next one may go. */
-  readonly send: (message: Uint8Array, done: () => void) => void;
-  readonly deps: Pick<Deps, "log" | "metrics">;
-  /** Who asks, for the log. */
-  readonly who: LogFields;
-}
 
 /**
  * One StreamSecrets stream, state of the world (xDS protocol, `reference/envoy-edge.md` A1). It sends what the client
