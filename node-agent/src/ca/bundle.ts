@@ -19,6 +19,8 @@ export interface Bundle {
   readonly roots: readonly Authority[];
   /** PEM of every root. */
   readonly pem: string;
+  /** When it was first heard of, in seconds since the epoch. */
+  readonly learnedAt: number;
 }
 
 type Listener = (bundle: Bundle) => void;
@@ -26,11 +28,11 @@ type Listener = (bundle: Bundle) => void;
 /** The trust bundle as last heard of, from whichever answer said it first. It never goes back to an older one. */
 export class TrustBundleStore {
   readonly #trustDomain: TrustDomain;
-  readonly #deps: Pick<Deps, "log" | "metrics">;
+  readonly #deps: Pick<Deps, "log" | "metrics" | "now">;
   readonly #listeners = new Set<Listener>();
   #current: Bundle | undefined;
 
-  constructor(trustDomain: TrustDomain, deps: Pick<Deps, "log" | "metrics">) {
+  constructor(trustDomain: TrustDomain, deps: Pick<Deps, "log" | "metrics" | "now">) {
     this.#trustDomain = trustDomain;
     this.#deps = deps;
   }
@@ -53,7 +55,7 @@ export class TrustBundleStore {
     // Every issuance carries the bundle; one that is known is not read again.
     if (known !== undefined && sent.sequence < known.sequence) return;
     if (known !== undefined && sent.sequence === known.sequence && sameRoots(known, sent)) return;
-    const bundle = readBundle(sent, this.#trustDomain);
+    const bundle = readBundle(sent, this.#trustDomain, this.#deps.now());
     if (known !== undefined && known.sequence === bundle.sequence) {
       if (known.pem === bundle.pem) return;
       throw invalid(`it has other roots than before under the same sequence ${bundle.sequence}`);
@@ -72,7 +74,7 @@ function sameRoots(known: Bundle, sent: TrustBundle): boolean {
   return sent.roots.join("") === known.pem;
 }
 
-function readBundle(sent: TrustBundle, trustDomain: TrustDomain): Bundle {
+function readBundle(sent: TrustBundle, trustDomain: TrustDomain, learnedAt: number): Bundle {
   if (sent.trustDomain !== trustDomain.name) {
     throw invalid(`it is for the trust domain ${JSON.stringify(sent.trustDomain.slice(0, 255))}, not ${trustDomain}`);
   }
@@ -83,6 +85,7 @@ function readBundle(sent: TrustBundle, trustDomain: TrustDomain): Bundle {
     refreshHintSeconds: sent.refreshHintSeconds,
     roots,
     pem: roots.map(({ certificate }) => encodePem("CERTIFICATE", certificate.der)).join(""),
+    learnedAt,
   };
 }
 
