@@ -36,7 +36,7 @@ export interface Agent {
  */
 export async function startAgent(config: Config, deps: Deps, limits: Partial<WorkloadLimits> = {}): Promise<Agent> {
   const { log, metrics, now } = deps;
-  const { trustDomain } = config;
+  const { names, trustDomain, validator } = config;
   const nodeToken = config.nodeToken === undefined ? noNodeToken : followNodeToken(config.nodeToken, log);
   const pinnedCa =
     config.caCert === undefined
@@ -56,7 +56,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
   let bundleSecret: EncodedSecret | undefined;
   const bundleHolders = new Set<() => void>();
   bundles.onChange(({ sequence, pem }) => {
-    bundleSecret = EncodedSecret.ofBundle(sequence, pem);
+    bundleSecret = EncodedSecret.ofBundle(sequence, [{ trustDomain: trustDomain.name, rootsPem: pem }]);
     for (const onChange of [...bundleHolders]) onChange();
   });
 
@@ -76,7 +76,8 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     openSvid: (onChange, onEnd) => workloads.subscribe(caller, { onChange, onEnd }),
   });
   const server = new SdsServer({
-    names: config.names,
+    names,
+    validator,
     identify: (headers) => principalOf(callerOf(readToken(headers))),
     openBundle,
     deps,
@@ -114,7 +115,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     if (config.csi !== undefined) {
       const { startCsiDriver } = await import("./csi/driver.ts");
       csi = await startCsiDriver({
-        ...{ config: config.csi, readCaller: callerOf, names: config.names, openBundle, workloads, deps },
+        ...{ config: config.csi, readCaller: callerOf, names, validator, openBundle, workloads, deps },
       });
     }
     const { client } = await issue;

@@ -8,6 +8,7 @@ import { isLoopbackHost } from "@signet/shared/url";
 import { readPinnedCa } from "./ca/pinned-ca.ts";
 import { type LogLevel, logLevels } from "./log-levels.ts";
 import type { ResourceNames } from "./sds/names.ts";
+import { type Validator, validators } from "./sds/validator.ts";
 import { type SettingKey, settings } from "./settings.ts";
 
 /** What the agent runs with: validated, nothing left to check. */
@@ -27,6 +28,8 @@ export interface Config {
   readonly csi: CsiConfig | undefined;
   readonly logLevel: LogLevel;
   readonly names: ResourceNames;
+  /** How bundles are given to Envoys that do not ask for a form. */
+  readonly validator: Validator;
   readonly ttlSeconds: number | undefined;
 }
 
@@ -90,10 +93,23 @@ export function parseConfig(given: Settings, faults: readonly string[] = []): Co
     svid: take("svidName", nonEmpty),
     bundle: take("bundleName", nonEmpty),
     allBundles: take("allBundlesName", nonEmpty),
+    validator: take("validator", readValidator),
     ttlSeconds: take("ttl", readTtl),
   };
-  const { admin, allBundles, bundle, caUrl, csiSocket, logLevel, socket, socketMode, svid, telemetry, trustDomain } =
-    config;
+  const {
+    admin,
+    allBundles,
+    bundle,
+    caUrl,
+    csiSocket,
+    logLevel,
+    socket,
+    socketMode,
+    svid,
+    telemetry,
+    trustDomain,
+    validator,
+  } = config;
   const csi = readCsi(config, given.nodeName !== undefined, found);
   if (socket === "off" && csiSocket === "off") {
     found.push("socket: off, and so is csiSocket; nobody could ask for anything, so give one of them");
@@ -112,14 +128,28 @@ export function parseConfig(given: Settings, faults: readonly string[] = []): Co
     logLevel === undefined ||
     svid === undefined ||
     bundle === undefined ||
-    allBundles === undefined
+    allBundles === undefined ||
+    validator === undefined
   ) {
     throw configError("this", found);
   }
   const { caCert, nodeToken, ttlSeconds } = config;
   const names = { svid, bundle, allBundles };
   return {
-    ...{ caUrl, caCert, trustDomain, nodeToken, admin, telemetry, logLevel, names, ttlSeconds, socketMode, csi },
+    ...{
+      caUrl,
+      caCert,
+      trustDomain,
+      nodeToken,
+      admin,
+      telemetry,
+      logLevel,
+      names,
+      ttlSeconds,
+      socketMode,
+      csi,
+      validator,
+    },
     socket: socket === "off" ? undefined : socket,
   };
 }
@@ -201,6 +231,12 @@ function readLogLevel(text: string): LogLevel {
   const level = logLevels.find((known) => known === text);
   if (level === undefined) throw fault(`"${text}" is none of ${logLevels.join(", ")}`);
   return level;
+}
+
+function readValidator(text: string): Validator {
+  const validator = validators.find((known) => known === text);
+  if (validator === undefined) throw fault(`"${text}" is none of ${validators.join(", ")}`);
+  return validator;
 }
 
 function readTtl(text: string): number {

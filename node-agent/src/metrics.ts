@@ -5,6 +5,8 @@
 export class Metrics {
   /** SDS streams that are open. */
   streams = 0;
+  /** Calls that somebody identified has open, by the method of Envoy's secret discovery service. */
+  readonly openStreams = { StreamSecrets: 0, DeltaSecrets: 0, FetchSecrets: 0 };
   pushes = 0;
   acks = 0;
   nacks = 0;

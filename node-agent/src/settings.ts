@@ -44,6 +44,11 @@ const texts = {
   svidName: { hint: "<name>", help: "resource name of the workload's key and certificate", fallback: "default" },
   bundleName: { hint: "<name>", help: "resource name of the trust bundle", fallback: "ROOTCA" },
   allBundlesName: { hint: "<name>", help: "resource name of all trust bundles", fallback: "ALL" },
+  validator: {
+    hint: "<form>",
+    help: "how bundles are given to Envoys that do not ask for a form: trusted-ca, or spiffe for Envoy's SPIFFE validator",
+    fallback: "trusted-ca",
+  },
   ttl: { hint: "<duration>", help: "wished life of certificates, such as 1h or 30m; the CA may shorten it" },
   csiSocket: {
     hint: "<path>",

@@ -21,6 +21,7 @@ import type { VolumeTarget } from "./target.ts";
 
 export interface PodSocketOptions {
   readonly names: SdsServerOptions["names"];
+  readonly validator: SdsServerOptions["validator"];
   readonly openBundle: SdsServerOptions["openBundle"];
   readonly workloads: Workloads;
   readonly deps: Deps;
@@ -120,8 +121,15 @@ export class PodSocket {
 
   // Made when somebody connects: many pods mount the volume before they use it.
   #sds(): SdsServer {
-    const { deps, names, openBundle } = this.#options;
-    this.#server ??= new SdsServer({ names, openBundle, maxStreams, deps, identify: () => this.#identify() });
+    const { deps, names, openBundle, validator } = this.#options;
+    this.#server ??= new SdsServer({
+      names,
+      validator,
+      openBundle,
+      maxStreams,
+      deps,
+      identify: () => this.#identify(),
+    });
     return this.#server;
   }
 

@@ -1,23 +1,41 @@
+import { createHash } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type Secret, SecretSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { SPIFFECertValidatorConfigSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.ts";
+import type { Validator } from "./validator.ts";
 
 export const secretTypeUrl = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 
-/** One secret at one moment of its life, encoded once for each name that it is asked for by, however many streams ask. */
-export class EncodedSecret {
-  /** Differs whenever the content does, and only then. Safe to show. */
-  readonly version: string;
-  readonly #type: Secret["type"];
-  readonly #encoded = new Map<string, Uint8Array>();
+/** The roots of one trust domain. */
+export interface TrustDomainRoots {
+  /** Without spiffe://. */
+  readonly trustDomain: string;
+  readonly rootsPem: string;
+}
 
-  private constructor(version: string, type: Secret["type"]) {
-    this.version = version;
-    this.#type = type;
+/** One secret in the form for one kind of client. */
+export interface SecretForm {
+  /**
+   * Differs whenever the content does, and only then: between streams and between starts of the agent too, because
+   * clients bring it back to a new stream. Safe to show.
+   */
+  readonly version: string;
+  /** The bytes of the Secret message under this name; made once for each name. */
+  encode(name: string): Uint8Array;
+}
+
+/** One secret at one moment of its life, encoded once for each form and name, however many streams ask. */
+export class EncodedSecret {
+  readonly #make: (validator: Validator) => SecretForm;
+  readonly #made = new Map<Validator, SecretForm>();
+
+  private constructor(make: (validator: Validator) => SecretForm) {
+    this.#make = make;
   }
 
   /** @param chainPem leaf first  @param privateKeyPem PKCS#8 */
   static ofCertificate(serialNumber: string, chainPem: string, privateKeyPem: string): EncodedSecret {
-    return new EncodedSecret(serialNumber, {
+    const form = encodedOnce(serialNumber, {
       case: "tlsCertificate",
       value: {
         $typeName: tls("TlsCertificate"),
@@ -25,23 +43,74 @@ export class EncodedSecret {
         privateKey: inline(privateKeyPem),
       },
     });
+    return new EncodedSecret(() => form);
   }
 
-  static ofBundle(sequence: number, rootsPem: string): EncodedSecret {
-    return new EncodedSecret(`bundle-${sequence}`, {
-      case: "validationContext",
-      value: { $typeName: tls("CertificateValidationContext"), trustedCa: inline(rootsPem) },
+  /**
+   * @param sequence of the caller's own trust domain
+   * @param domains the caller's own first. Plain roots cannot be told apart by trust domain, so that any of them could
+   * vouch for every name: that form has the roots of the first domain alone.
+   */
+  static ofBundle(sequence: number, domains: readonly [TrustDomainRoots, ...TrustDomainRoots[]]): EncodedSecret {
+    return new EncodedSecret((validator) => {
+      const type = validator === "spiffe" ? spiffeContext(domains) : plainContext(domains[0]);
+      // A CA that was set up anew counts from the beginning: the sequence alone would call other roots the same.
+      const content = toBinary(SecretSchema, create(SecretSchema, { type }));
+      const digest = createHash("sha256").update(content).digest("hex").slice(0, 16);
+      return encodedOnce(`bundle-${sequence}-${digest}`, type);
     });
   }
 
-  /** The bytes of the Secret message under this name. */
-  encode(name: string): Uint8Array {
-    const known = this.#encoded.get(name);
+  in(validator: Validator): SecretForm {
+    const known = this.#made.get(validator);
     if (known !== undefined) return known;
-    const bytes = toBinary(SecretSchema, create(SecretSchema, { name, type: this.#type }));
-    this.#encoded.set(name, bytes);
-    return bytes;
+    const form = this.#make(validator);
+    this.#made.set(validator, form);
+    return form;
   }
+}
+
+function encodedOnce(version: string, type: Secret["type"]): SecretForm {
+  // Only names that stand for this secret are ever asked of it, so this stays as small as their number.
+  const encoded = new Map<string, Uint8Array>();
+  return {
+    version,
+    encode: (name) => {
+      const known = encoded.get(name);
+      if (known !== undefined) return known;
+      const bytes = toBinary(SecretSchema, create(SecretSchema, { name, type }));
+      encoded.set(name, bytes);
+      return bytes;
+    },
+  };
+}
+
+function plainContext({ rootsPem }: TrustDomainRoots): Secret["type"] {
+  return {
+    case: "validationContext",
+    value: { $typeName: tls("CertificateValidationContext"), trustedCa: inline(rootsPem) },
+  };
+}
+
+function spiffeContext(domains: readonly TrustDomainRoots[]): Secret["type"] {
+  const config = create(SPIFFECertValidatorConfigSchema, {
+    trustDomains: domains.map(({ trustDomain, rootsPem }) => ({ name: trustDomain, trustBundle: inline(rootsPem) })),
+  });
+  return {
+    case: "validationContext",
+    value: {
+      $typeName: tls("CertificateValidationContext"),
+      customValidatorConfig: {
+        $typeName: "envoy.config.core.v3.TypedExtensionConfig",
+        name: "envoy.tls.cert_validator.spiffe",
+        typedConfig: {
+          $typeName: "google.protobuf.Any",
+          typeUrl: `type.googleapis.com/${SPIFFECertValidatorConfigSchema.typeName}`,
+          value: toBinary(SPIFFECertValidatorConfigSchema, config),
+        },
+      },
+    },
+  };
 }
 
 const tls = <const Name extends string>(name: Name) => `envoy.extensions.transport_sockets.tls.v3.${name}` as const;

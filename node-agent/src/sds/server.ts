@@ -14,6 +14,7 @@ import { secretDiscoveryService } from "./service.ts";
 import { drained, type StreamEnd, streamEnd } from "./status.ts";
 import { SdsStream } from "./stream.ts";
 import type { SdsStreamOptions, SecretHold } from "./stream-options.ts";
+import type { Validator } from "./validator.ts";
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
@@ -40,6 +41,8 @@ export interface Principal {
 
 export interface SdsServerOptions {
   readonly names: ResourceNames;
+  /** Form of bundles for an Envoy that does not ask for one. */
+  readonly validator: Validator;
   /** Finds out who asks, by the stream's headers or by the socket that this server is for. May throw SignetError. */
   readonly identify: (headers: HeaderSource) => Principal | Promise<Principal>;
   readonly openBundle: (onChange: () => void) => SecretHold;
@@ -131,9 +134,10 @@ export class SdsServer {
   }
 
   #streamOptions(call: Call, principal: Principal, fail: (error: SignetError) => void): SdsStreamOptions {
-    const { deps, names, openBundle } = this.#options;
+    const { deps, names, openBundle, validator } = this.#options;
     return {
       classify: classifier(names, principal.spiffeId),
+      validator,
       everything: [names.svid, names.bundle],
       open: (kind, onChange) => (kind === "svid" ? principal.openSvid(onChange, fail) : openBundle(onChange)),
       send: (message, done) => {

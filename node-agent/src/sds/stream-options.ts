@@ -2,6 +2,7 @@ import type { LogFields } from "@signet/shared/deps";
 import type { Deps } from "../deps.ts";
 import type { ResourceKind } from "./names.ts";
 import type { EncodedSecret } from "./secret.ts";
+import type { Validator } from "./validator.ts";
 
 /** A secret that may change, as one stream holds on to it. */
 export interface SecretHold {
@@ -14,6 +15,8 @@ export interface SdsOptions {
   readonly classify: (name: string) => ResourceKind | undefined;
   /** What a request for everything means, name by name. */
   readonly everything: readonly string[];
+  /** Form of bundles for an Envoy that does not ask for one. */
+  readonly validator: Validator;
   /** May throw SignetError, which ends the stream. */
   readonly open: (kind: ResourceKind, onChange: () => void) => SecretHold;
   readonly deps: Pick<Deps, "log" | "metrics">;

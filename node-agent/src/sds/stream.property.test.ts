@@ -27,6 +27,7 @@ class Bench {
   received = 0;
   readonly stream = new SdsStream({
     classify,
+    validator: "trusted-ca",
     everything: [names.svid, names.bundle],
     open: (kind, onChange) => {
       expect(this.listeners.has(kind)).toBe(false);
@@ -47,7 +48,7 @@ class Bench {
     if (version === 0) return undefined;
     return kind === "svid"
       ? EncodedSecret.ofCertificate(`serial-${version}`, "chain", "key")
-      : EncodedSecret.ofBundle(version, "roots");
+      : EncodedSecret.ofBundle(version, [{ trustDomain: "cluster.local", rootsPem: "roots" }]);
   }
 
   take(message: Uint8Array): void {

@@ -1,8 +1,9 @@
 import { readRequest, writeResponse } from "./message.ts";
-import type { ResourceKind } from "./names.ts";
-import type { SdsStreamOptions, SecretHold } from "./stream-options.ts";
-
-const longestShown = 256;
+import { Replies } from "./replies.ts";
+import type { SdsStreamOptions } from "./stream-options.ts";
+import { UnknownNames } from "./unknown-names.ts";
+import { chooseFor, type Validator } from "./validator.ts";
+import { WantedSecrets, wildcard } from "./wanted.ts";
 
 /**
  * One StreamSecrets stream, state of the world (xDS protocol, `reference/envoy-edge.md` A1). It sends what the client
@@ -11,18 +12,22 @@ const longestShown = 256;
  */
 export class SdsStream {
   readonly #options: SdsStreamOptions;
-  readonly #holds = new Map<ResourceKind, SecretHold>();
-  /** Wanted names with the version last sent; undefined before the first. */
-  #wanted = new Map<string, { readonly kind: ResourceKind; sent: string | undefined }>();
-  readonly #unknown = new Set<string>();
+  readonly #wanted: WantedSecrets;
+  readonly #replies: Replies;
+  readonly #unknown: UnknownNames;
+  #validator: Validator;
   #asked = false;
-  #wildcard = false;
-  #nonce = 0;
-  #sending = false;
+  /** Nothing has been named yet. */
+  #unnamed = true;
   #closed = false;
 
   constructor(options: SdsStreamOptions) {
     this.#options = options;
+    this.#validator = options.validator;
+    this.#wanted = new WantedSecrets(options, () => this.#replies.flush());
+    this.#replies = new Replies(options, (nonce) => this.#compose(nonce));
+    this.#unknown = new UnknownNames(options);
+    options.deps.metrics.openStreams.StreamSecrets++;
   }
 
   /**
@@ -32,102 +37,39 @@ export class SdsStream {
   receive(bytes: Uint8Array): void {
     if (this.#closed) return;
     const request = readRequest(bytes);
-    const first = !this.#asked;
+    // Only the first request is sure to say who the Envoy is.
+    if (!this.#asked) this.#validator = chooseFor(request.node, this.#options);
     this.#asked = true;
-    // A nonce of a response before the last: the client's answer to the last is on its way. Before the first response
-    // there is none to be behind; a reconnecting client then still carries one of its former stream.
-    const current = String(this.#nonce);
-    if (!first && request.responseNonce !== "" && request.responseNonce !== current) return;
-    if (!first && request.responseNonce === current && this.#nonce > 0) this.#answered(request.errorDetail);
-    this.#want(request.resourceNames, first);
-    this.#flush();
+    const answerTo = this.#replies.answered(request, this.#wanted.names);
+    // The client wrote this before it had the last response; its answer to that one is on its way.
+    if (answerTo === "stale") return;
+    this.#want(request.resourceNames);
+    this.#replies.flush();
   }
 
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
-    for (const hold of this.#holds.values()) hold.close();
-    this.#holds.clear();
-    this.#wanted.clear();
+    this.#replies.close();
+    this.#wanted.close();
+    this.#options.deps.metrics.openStreams.StreamSecrets--;
   }
 
-  // A refusal is told by its detail alone: versions say nothing sure. It changes nothing here, because what was refused
-  // once will be refused again; the client keeps what it has until the content changes.
-  #answered(refusal: { readonly code: number; readonly message: string } | undefined): void {
-    const { deps, who } = this.#options;
-    if (refusal === undefined) {
-      deps.metrics.acks++;
-      return;
-    }
-    deps.metrics.nacks++;
-    deps.log.warn(
-      { ...who, names: [...this.#wanted.keys()].slice(0, 10), status: refusal.code, reason: shown(refusal.message) },
-      "Envoy refuses a secret",
-    );
-  }
-
-  #want(names: readonly string[], first: boolean): void {
+  #want(names: readonly string[]): void {
     // Empty means everything only until a name has been said (xDS: legacy wildcard), then it means nothing.
-    if (first) this.#wildcard = names.length === 0;
-    else if (names.length > 0) this.#wildcard = false;
-    const before = this.#wanted;
-    this.#wanted = new Map();
-    for (const name of this.#wildcard ? this.#options.everything : names) {
-      const kind = this.#options.classify(name);
-      if (kind === undefined) this.#unknownName(name);
-      // A name that was given up and is wanted again must be sent again.
-      else this.#wanted.set(name, before.get(name) ?? { kind, sent: undefined });
-    }
-    this.#holdWhatIsWanted();
+    if (names.length > 0) this.#unnamed = false;
+    const all = this.#unnamed || names.includes(wildcard);
+    const named = new Set([...(all ? this.#options.everything : []), ...names]);
+    named.delete(wildcard);
+    for (const name of this.#wanted.names) if (!named.has(name)) this.#wanted.drop(name);
+    // A name that was given up and is wanted again must be sent again; one that stayed must not.
+    const unknown = [...named].filter((name) => !this.#wanted.has(name) && !this.#wanted.want(name));
+    this.#unknown.tell(unknown);
+    this.#wanted.hold();
   }
 
-  #holdWhatIsWanted(): void {
-    const kinds = new Set([...this.#wanted.values()].map(({ kind }) => kind));
-    for (const [kind, hold] of this.#holds) {
-      if (kinds.has(kind)) continue;
-      hold.close();
-      this.#holds.delete(kind);
-    }
-    for (const kind of kinds) {
-      if (!this.#holds.has(kind))
-        this.#holds.set(
-          kind,
-          this.#options.open(kind, () => this.#flush()),
-        );
-    }
+  #compose(nonce: string): Uint8Array | undefined {
+    const due = this.#wanted.takeDue(this.#validator);
+    return due.length === 0 ? undefined : writeResponse(nonce, due);
   }
-
-  #unknownName(name: string): void {
-    if (this.#unknown.has(name)) return;
-    this.#unknown.add(name);
-    const { deps, who } = this.#options;
-    deps.metrics.unknownNames++;
-    deps.log.warn({ ...who, name: shown(name) }, "Envoy asks for a name that is not known here");
-  }
-
-  // A client that does not read keeps `#sending` up; what changes meanwhile is sent once, in its newest form, after it.
-  #flush(): void {
-    if (this.#sending || this.#closed) return;
-    const secrets: Uint8Array[] = [];
-    const versions = new Set<string>();
-    for (const [name, wanted] of this.#wanted) {
-      const secret = this.#holds.get(wanted.kind)?.current();
-      if (secret === undefined || secret.version === wanted.sent) continue;
-      wanted.sent = secret.version;
-      secrets.push(secret.encode(name));
-      versions.add(secret.version);
-    }
-    if (secrets.length === 0) return;
-    this.#nonce++;
-    this.#sending = true;
-    this.#options.deps.metrics.pushes++;
-    this.#options.send(writeResponse({ version: [...versions].join("+"), nonce: String(this.#nonce), secrets }), () => {
-      this.#sending = false;
-      this.#flush();
-    });
-  }
-}
-
-// What a client writes is cut, and anything in it that looks like a key or a certificate is left out.
-function shown(text: string): string {
-  return text.replace(/-----BEGIN[\s\S]*/, "[PEM left out]").slice(0, longestShown);
 }

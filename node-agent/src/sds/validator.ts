@@ -1,0 +1,66 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import type { Node } from "../gen/envoy/config/core/v3/base_pb.ts";
+import { shown } from "./shown.ts";
+import type { SdsOptions } from "./stream-options.ts";
+
+/**
+ * How a bundle is given to an Envoy: `trusted-ca` as plain roots, which every Envoy and every other client reads;
+ * `spiffe` for Envoy's SPIFFE validator, which binds each root to its trust domain.
+ */
+export const validators = ["trusted-ca", "spiffe"] as const;
+export type Validator = (typeof validators)[number];
+
+/** Node metadata with which one Envoy has it otherwise than the agent is set. */
+export const validatorKey = "signet_validator";
+/** SPIRE's way to ask for plain roots; known here so that an Envoy can change from its agent to this one. */
+const spireKey = "disable_spiffe_cert_validation";
+
+// The first Envoy with the SPIFFE validator.
+const firstMinor = 18;
+
+export interface ValidatorChoice {
+  readonly validator: Validator;
+  /** A value that the node gave and that means nothing, for the log. */
+  readonly ignored?: string;
+}
+
+/**
+ * Chooses for one Envoy: an Envoy before 1.18 gets plain roots whatever it says; then its own metadata decides,
+ * Signet's key before SPIRE's; then the agent's setting.
+ */
+export function chooseValidator(node: Node | undefined, configured: Validator): ValidatorChoice {
+  if (node !== undefined && isTooOld(node)) return { validator: "trusted-ca" };
+  const metadata = node?.metadata;
+  const own = field(metadata, validatorKey);
+  const asked = validators.find((known) => known === own);
+  if (asked !== undefined) return { validator: asked };
+  const ignored = own === undefined ? {} : { ignored: typeof own === "string" ? own : typeof own };
+  return { validator: isTrue(field(metadata, spireKey)) ? "trusted-ca" : configured, ...ignored };
+}
+
+function isTooOld({ userAgentVersionType: { case: kind, value } }: Node): boolean {
+  if (kind !== "userAgentBuildVersion" || value.version === undefined) return false;
+  const { majorNumber, minorNumber } = value.version;
+  return majorNumber < 1 || (majorNumber === 1 && minorNumber < firstMinor);
+}
+
+function field(metadata: JsonObject | undefined, key: string): unknown {
+  return metadata !== undefined && Object.hasOwn(metadata, key) ? metadata[key] : undefined;
+}
+
+// Texts as Go's strconv.ParseBool reads them, which is what SPIRE takes.
+function isTrue(value: unknown): boolean {
+  return value === true || (typeof value === "string" && /^(?:1|t|T|true|TRUE|True)$/.test(value));
+}
+
+/** As {@link chooseValidator}, and tells of a value that was ignored. */
+export function chooseFor(node: Node | undefined, { validator, deps, who }: SdsOptions): Validator {
+  const choice = chooseValidator(node, validator);
+  if (choice.ignored !== undefined) {
+    deps.log.warn(
+      { ...who, value: shown(choice.ignored), used: choice.validator },
+      `Envoy's node metadata ${validatorKey} is none of ${validators.join(", ")}; ignored`,
+    );
+  }
+  return choice.validator;
+}
