@@ -1,3 +1,4 @@
+import type { DeltaDiscoveryRequest } from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { readDeltaRequest, writeDeltaResponse } from "./message.ts";
 import { Replies } from "./replies.ts";
 import type { SdsStreamOptions } from "./stream-options.ts";
@@ -46,14 +47,13 @@ export class DeltaStream {
   receive(bytes: Uint8Array): void {
     if (this.#closed) return;
     const request = readDeltaRequest(bytes);
-    const { resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe } = request;
     const first = !this.#asked;
     this.#asked = true;
     // Subscriptions count whatever the nonce is: each request says a difference, and none is said twice.
     this.#replies.answered(request, this.#wanted.names);
     if (first) this.#begin(request);
-    else this.#subscribe(subscribe, {});
-    this.#unsubscribe(unsubscribe);
+    else this.#subscribe(request.resourceNamesSubscribe, {});
+    this.#unsubscribe(request.resourceNamesUnsubscribe);
     this.#wanted.hold();
     this.#replies.flush();
   }
@@ -67,13 +67,12 @@ export class DeltaStream {
   }
 
   // Only the first request is sure to say who the Envoy is, and only it says what the client has from a stream before.
-  #begin({ node, ...request }: ReturnType<typeof readDeltaRequest>): void {
-    this.#validator = chooseFor(node, this.#options);
-    const { resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe } = request;
+  #begin(request: DeltaDiscoveryRequest): void {
+    const { resourceNamesSubscribe: names, resourceNamesUnsubscribe, initialResourceVersions: has } = request;
+    this.#validator = chooseFor(request.node, this.#options);
     // Naming nothing at all means everything (xDS: legacy wildcard).
-    const names = subscribe.length === 0 && unsubscribe.length === 0 ? [wildcard] : subscribe;
-    const has = request.initialResourceVersions;
-    this.#subscribe(names, has);
+    const isUnnamed = names.length + resourceNamesUnsubscribe.length === 0;
+    this.#subscribe(isUnnamed ? [wildcard] : names, has);
     if (!this.#wildcard) return;
     for (const name of Object.keys(has)) if (this.#options.classify(name) === undefined) this.#remove(name);
   }
@@ -81,13 +80,13 @@ export class DeltaStream {
   #subscribe(names: readonly string[], has: Versions): void {
     if (names.includes(wildcard)) {
       this.#wildcard = true;
-      for (const name of this.#options.everything) this.#wanted.want(name, versionOf(name, has));
+      for (const name of this.#options.everything) this.#wanted.want(name, has[name]);
     }
     const unknown: string[] = [];
     for (const name of new Set(names)) {
       if (name === wildcard) continue;
       // Asked for again means sent again: the client may have forgotten it.
-      if (this.#wanted.want(name, versionOf(name, has))) this.#named.add(name);
+      if (this.#wanted.want(name, has[name])) this.#named.add(name);
       else unknown.push(name);
     }
     for (const name of unknown) this.#remove(name);
@@ -124,8 +123,4 @@ export class DeltaStream {
     this.#removedLength = 0;
     return due.length + removed.length === 0 ? undefined : writeDeltaResponse(nonce, due, removed);
   }
-}
-
-function versionOf(name: string, has: Versions): string | undefined {
-  return Object.hasOwn(has, name) ? has[name] : undefined;
 }
