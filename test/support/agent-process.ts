@@ -13,6 +13,9 @@ export interface AgentOptions {
   /** File with the agent's own token. */
   readonly nodeToken: string;
   readonly moreArgs?: readonly string[];
+  /** Another file than the one of this checkout. */
+  readonly agent?: string;
+  readonly moreEnv?: NodeJS.ProcessEnv;
 }
 
 /** What GET /v1/workloads says of one workload; it says more, which nothing here needs. */
@@ -36,7 +39,8 @@ export interface RunningAgent extends LaunchedAgent {
 }
 
 /** `signet-agent run` as a process that has just begun. */
-export async function launchAgent({ folder, caUrl, nodeToken, moreArgs = [] }: AgentOptions): Promise<LaunchedAgent> {
+export async function launchAgent(options: AgentOptions): Promise<LaunchedAgent> {
+  const { folder, caUrl, nodeToken, moreArgs = [], agent = agentProgram, moreEnv = {} } = options;
   const socketFolder = join(folder, "sds");
   await mkdir(socketFolder, { recursive: true });
   const socket = join(socketFolder, "uds_path");
@@ -45,12 +49,12 @@ export async function launchAgent({ folder, caUrl, nodeToken, moreArgs = [] }: A
     name: "signet-agent",
     command: process.execPath,
     args: [
-      agentProgram,
+      agent,
       "run",
       ...["--ca-url", caUrl, "--trust-domain", trustDomain, "--socket", socket],
       ...["--node-token", nodeToken, "--admin", admin, ...moreArgs],
     ],
-    env: plainEnvironment(),
+    env: { ...plainEnvironment(), ...moreEnv },
     logFile: join(folder, "signet-agent.log"),
   });
   return { socket, adminUrl: `http://${admin}`, program };

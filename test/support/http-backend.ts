@@ -22,6 +22,8 @@ export async function startHttpBackend(): Promise<HttpBackend> {
       .writeHead(answer === undefined ? 404 : 200, { "content-type": "application/json" })
       .end(JSON.stringify(answer ?? {}));
   });
+  // Closing a connection at the moment in which an Envoy sends a request on it would look like a fault of the mesh.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the backend has no port");

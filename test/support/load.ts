@@ -15,6 +15,21 @@ export interface LoadReport {
   readonly examples: readonly string[];
 }
 
+/** One request, with the times (milliseconds since the epoch) at which it was sent and over. */
+export interface LoadRequest {
+  readonly from: string;
+  readonly to: string;
+  readonly sent: number;
+  readonly over: number;
+  /** Undefined where it was answered with 200. */
+  readonly fault: string | undefined;
+}
+
+export interface LoadOptions {
+  readonly pauseMs?: number;
+  readonly onRequest?: (request: LoadRequest) => void;
+}
+
 /** Requests in all pairs at once, without a pause longer than a few milliseconds, until it is stopped. */
 export class Load {
   #requests = 0;
@@ -24,8 +39,8 @@ export class Load {
   readonly #agent = new Agent({ connections: 2 });
   readonly #loops: Promise<void>[];
 
-  constructor(pairs: readonly Way[], { pauseMs = 5 }: { readonly pauseMs?: number } = {}) {
-    this.#loops = pairs.map((pair) => this.#loop(pair, pauseMs));
+  constructor(pairs: readonly Way[], { pauseMs = 5, onRequest = () => undefined }: LoadOptions = {}) {
+    this.#loops = pairs.map((pair) => this.#loop(pair, pauseMs, onRequest));
   }
 
   report(): LoadReport {
@@ -39,10 +54,12 @@ export class Load {
     return this.report();
   }
 
-  async #loop(pair: Way, pauseMs: number): Promise<void> {
+  async #loop(pair: Way, pauseMs: number, onRequest: (request: LoadRequest) => void): Promise<void> {
     while (!this.#stopped) {
+      const sent = Date.now();
       const fault = await this.#once(pair.url);
       this.#requests++;
+      onRequest({ from: pair.from.name, to: pair.to.name, sent, over: Date.now(), fault });
       if (fault !== undefined) {
         this.#failures++;
         if (this.#examples.length < 5) {
