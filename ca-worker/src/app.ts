@@ -4,6 +4,7 @@ import { asSignetError, SignetError } from "@signet/shared/errors";
 import { Hono } from "hono";
 import type { IssueDeps } from "./issue.ts";
 import { problemResponse, publicCode } from "./respond/problem.ts";
+import { batch } from "./routes/batch.ts";
 import { certificates } from "./routes/certificates.ts";
 import { health } from "./routes/health.ts";
 import { spiffeBundleEndpoint, trustBundle } from "./routes/trust-bundle.ts";
@@ -16,9 +17,12 @@ export interface AppDeps extends IssueDeps {
   readonly logger: Logger;
 }
 
+const batchPath = "/v1/certificates/batch";
+
 /** Methods of each path, for the 405 of the others (RFC 9110 §15.5.6). */
 const allowedMethods: Readonly<Record<string, string>> = {
   "/v1/certificates": "POST",
+  [batchPath]: "POST",
   "/v1/trust-bundle": "GET, HEAD",
   "/.well-known/spiffe-bundle": "GET, HEAD",
   "/healthz": "GET, HEAD",
@@ -32,7 +36,17 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     context.set("requestId", toHex(deps.crypto.random(8)));
     await next();
   });
+  const tellInternal = (error: SignetError, requestId: string, path: string) => {
+    // The frames only: a message may quote what the request held.
+    const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+    const fields = { event: "internal", requestId, path, error: error.name, frames: frames.slice(0, 8) };
+    deps.logger.error(fields, "request failed");
+  };
   app.route("/v1/certificates", certificates(deps));
+  app.route(
+    batchPath,
+    batch(deps, (error, requestId) => tellInternal(error, requestId, batchPath)),
+  );
   app.route("/v1/trust-bundle", trustBundle(deps.authorities));
   app.route("/.well-known/spiffe-bundle", spiffeBundleEndpoint(deps.authorities));
   app.route("/", health(deps.authorities));
@@ -46,18 +60,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.onError((error, context) => {
     const known = asSignetError(error, "internal");
     const requestId = context.get("requestId");
-    if (publicCode(known) === "internal") {
-      // The frames only: a message may quote what the request held.
-      const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
-      const fields = {
-        event: "internal",
-        requestId,
-        path: context.req.path,
-        error: error.name,
-        frames: frames.slice(0, 8),
-      };
-      deps.logger.error(fields, "request failed");
-    }
+    if (publicCode(known) === "internal") tellInternal(known, requestId, context.req.path);
     return problemResponse(known, requestId);
   });
   return app;

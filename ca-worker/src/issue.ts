@@ -1,8 +1,8 @@
 import type { Certificate, CertificateRequest } from "@signet/shared/ca-api";
 import type { PublicKeyKind } from "@signet/shared/public-key";
 import type { Audit } from "./audit.ts";
-import { authenticate, type Tokens } from "./authenticate/caller.ts";
-import type { TokenVerifier } from "./authenticate/service-account.ts";
+import { authenticate, authenticateAgent, authenticateWorkload, type Tokens } from "./authenticate/caller.ts";
+import type { TokenVerifier, VerifiedToken } from "./authenticate/service-account.ts";
 import type { AuthoritySource } from "./authority/source.ts";
 import { authorize, type LeafPolicy } from "./authorize/policy.ts";
 import type { Crypto } from "./crypto.ts";
@@ -25,6 +25,22 @@ export interface IssueDeps {
 /** Step 1: the caller, by both tokens. Before any byte of the body is read. */
 export function identify(tokens: Tokens, { verifier, agents }: IssueDeps): Promise<Caller> {
   return authenticate(tokens, verifier, agents);
+}
+
+/** Step 1 for those who ask for many workloads: the agent once, then {@link identifyWorkload} for each. */
+export function identifyAgent(
+  nodeToken: string | undefined,
+  { verifier, agents }: IssueDeps,
+): Promise<VerifiedToken | undefined> {
+  return authenticateAgent(nodeToken, verifier, agents);
+}
+
+export function identifyWorkload(
+  token: string | undefined,
+  agent: VerifiedToken | undefined,
+  { verifier, agents }: IssueDeps,
+): Promise<Caller> {
+  return authenticateWorkload(token, agent, verifier, agents);
 }
 
 /** Steps 2 to 5: from an authenticated caller's request to a certificate. */

@@ -25,6 +25,23 @@ export const certificateRequest = v.strictObject({
 });
 export type CertificateRequest = v.InferOutput<typeof certificateRequest>;
 
+/** Most items of a batch. */
+export const maxBatchItems = 256;
+/** Fits that many of the longest tokens and CSRs, with their member names. */
+export const maxBatchBytes = maxBatchItems * (maxTokenCharacters + maxCsrCharacters + 1_024);
+
+/** One item of a batch; each is held against this by itself, so that one that does not fit spoils no other. */
+export const batchItem = v.strictObject({
+  /** What a single request has in its `authorization`, without `Bearer`. */
+  token: v.string(),
+  ...certificateRequest.entries,
+});
+export type BatchItem = v.InferOutput<typeof batchItem>;
+
+export const batchRequest = v.strictObject({
+  requests: v.pipe(v.array(v.unknown()), v.minLength(1), v.maxLength(maxBatchItems)),
+});
+
 export const trustBundle = v.object({
   /** Trust domain name, without `spiffe://`. */
   trustDomain: v.string(),
@@ -59,5 +76,17 @@ export const problem = v.object({
   detail: v.optional(v.string()),
 });
 export type Problem = v.InferOutput<typeof problem>;
+
+export const issuedResult = v.object({ status: v.literal(201), certificate });
+export const refusedResult = v.object({
+  status: v.pipe(v.number(), v.integer(), v.minValue(400), v.maxValue(599)),
+  problem,
+  /** What `retry-after` says in the answer to a single request. */
+  retryAfterSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+});
+export type BatchResult = v.InferOutput<typeof issuedResult> | v.InferOutput<typeof refusedResult>;
+
+/** As many results as there were requests, in the same order. */
+export const batchAnswer = v.object({ results: v.array(v.unknown()) });
 
 export const problemTypePrefix = "urn:signet:problem:";

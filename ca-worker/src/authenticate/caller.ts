@@ -16,9 +16,46 @@ export function requireTokens(tokens: Tokens, nodeBinding: boolean): void {
 }
 
 /**
- * Step 1: who asks, and for whom.
+ * Step 1, first half: the agent that asks; undefined where node binding is off.
  * @param agents service accounts of agents as `namespace/name`, or "off" for no node binding
  * @throws SignetError `token-missing`, `token-not-accepted`, `node-not-entitled`, `issuer-unavailable`
+ */
+export async function authenticateAgent(
+  nodeToken: string | undefined,
+  verifier: TokenVerifier,
+  agents: ReadonlySet<string> | "off",
+): Promise<VerifiedToken | undefined> {
+  if (agents === "off") return undefined;
+  if (nodeToken === undefined) throw new SignetError("token-missing", "the request has no agent token");
+  const agent = await verifier.verifyRepeated(nodeToken);
+  if (!agents.has(accountOf(agent)))
+    throw notEntitled("the agent token's service account is not on the list of agents");
+  return agent;
+}
+
+/**
+ * Step 1, second half: the workload that the agent asks for.
+ * @param agent what {@link authenticateAgent} gave for the same `agents`
+ * @throws SignetError as {@link authenticateAgent}
+ */
+export async function authenticateWorkload(
+  workloadToken: string | undefined,
+  agent: VerifiedToken | undefined,
+  verifier: TokenVerifier,
+  agents: ReadonlySet<string> | "off",
+): Promise<Caller> {
+  if (workloadToken === undefined) throw new SignetError("token-missing", "the request has no workload token");
+  const workload = await verifier.verify(workloadToken);
+  if (agents !== "off") {
+    if (agent === undefined) throw notEntitled("node binding is on, and no agent asks");
+    bindToNode(workload, agent, agents);
+  }
+  return { trustDomain: workload.issuer.trustDomain, workload: workload.claims, agent: agent?.claims };
+}
+
+/**
+ * Step 1: who asks, and for whom.
+ * @throws SignetError as {@link authenticateAgent}
  */
 export async function authenticate(
   tokens: Tokens,
@@ -26,17 +63,8 @@ export async function authenticate(
   agents: ReadonlySet<string> | "off",
 ): Promise<Caller> {
   requireTokens(tokens, agents !== "off");
-  const { workload: workloadToken = "", node: nodeToken = "" } = tokens;
-  if (agents === "off") {
-    const { issuer, claims } = await verifier.verify(workloadToken);
-    return { trustDomain: issuer.trustDomain, workload: claims, agent: undefined };
-  }
-  const agent = await verifier.verifyRepeated(nodeToken);
-  if (!agents.has(accountOf(agent)))
-    throw notEntitled("the agent token's service account is not on the list of agents");
-  const workload = await verifier.verify(workloadToken);
-  bindToNode(workload, agent, agents);
-  return { trustDomain: workload.issuer.trustDomain, workload: workload.claims, agent: agent.claims };
+  const agent = await authenticateAgent(tokens.node, verifier, agents);
+  return authenticateWorkload(tokens.workload, agent, verifier, agents);
 }
 
 /** Both tokens must be of one cluster and one node, and an agent can't vouch for itself (design §4, node binding). */

@@ -1,4 +1,3 @@
-import { type CertificateRequest, certificateRequest, maxRequestBytes } from "@signet/shared/ca-api";
 import { SignetError } from "@signet/shared/errors";
 import { describeIssues } from "@signet/shared/faults";
 import type { HonoRequest } from "hono";
@@ -8,9 +7,9 @@ import * as v from "valibot";
  * Refuses by the headers alone what would not be read anyway.
  * @throws SignetError `body-too-large`
  */
-export function refuseLargeBody(request: HonoRequest): void {
+export function refuseLargeBody(request: HonoRequest, maxBytes: number): void {
   const length = request.header("content-length");
-  if (length !== undefined && !(Number(length) <= maxRequestBytes)) throw tooLarge();
+  if (length !== undefined && !(Number(length) <= maxBytes)) throw tooLarge(maxBytes);
 }
 
 /** @throws SignetError `unsupported-media-type` */
@@ -26,18 +25,22 @@ export function requireJson(request: HonoRequest): void {
 }
 
 /**
- * The body as a certificate request.
+ * The body as JSON.
  * @throws SignetError `body-too-large` or `malformed-request`
  */
-export async function readCertificateRequest(request: HonoRequest): Promise<CertificateRequest> {
-  const text = request.header("content-length") === undefined ? await readBounded(request.raw) : await request.text();
-  let value: unknown;
+export async function readJson(request: HonoRequest, maxBytes: number): Promise<unknown> {
+  const sized = request.header("content-length") !== undefined;
+  const text = sized ? await request.text() : await readBounded(request.raw, maxBytes);
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (cause) {
     throw new SignetError("malformed-request", "the body is not JSON", { cause });
   }
-  const result = v.safeParse(certificateRequest, value);
+}
+
+/** @throws SignetError `malformed-request` with every fault */
+export function validate<const Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> {
+  const result = v.safeParse(schema, value);
   if (result.success) return result.output;
   throw new SignetError("malformed-request", describeIssues(result.issues).join("; "));
 }
@@ -46,23 +49,23 @@ export async function readCertificateRequest(request: HonoRequest): Promise<Cert
 const maxDiscardedBytes = 1024 * 1024;
 
 // Without a content-length the size shows only while reading.
-async function readBounded(request: Request): Promise<string> {
+async function readBounded(request: Request, maxBytes: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   let size = 0;
   const reader = request.body?.getReader();
   for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read()) {
     size += part.value.byteLength;
-    if (size <= maxRequestBytes) text += decoder.decode(part.value, { stream: true });
-    if (size > maxDiscardedBytes) {
+    if (size <= maxBytes) text += decoder.decode(part.value, { stream: true });
+    if (size > maxBytes + maxDiscardedBytes) {
       await reader?.cancel();
       break;
     }
   }
-  if (size > maxRequestBytes) throw tooLarge();
+  if (size > maxBytes) throw tooLarge(maxBytes);
   return text + decoder.decode();
 }
 
-function tooLarge(): SignetError {
-  return new SignetError("body-too-large", `the body is over ${maxRequestBytes} bytes`);
+function tooLarge(maxBytes: number): SignetError {
+  return new SignetError("body-too-large", `the body is over ${maxBytes} bytes`);
 }

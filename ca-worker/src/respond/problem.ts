@@ -35,23 +35,35 @@ export function publicCode(error: SignetError): CaErrorCode {
 }
 
 /** An error as RFC 9457 problem details. */
-export function problemResponse(error: SignetError, requestId: string): Response {
+export function describeProblem(error: SignetError, requestId: string): Problem {
   const code = publicCode(error);
   const { status, title, tellsWhy }: ProblemKind = kinds[code];
-  const problem: Problem = {
+  return {
     type: `${problemTypePrefix}${code}`,
     title,
     status,
     ...(tellsWhy && { detail: error.message }),
     requestId,
   };
+}
+
+/** Seconds after which asking again can help; undefined where waiting does not. */
+export function retryAfterSeconds(error: SignetError): number | undefined {
+  const { status } = kinds[publicCode(error)];
+  return error.retryAfterSeconds ?? (status === 503 || status === 429 ? 5 : undefined);
+}
+
+/** The answer to a request that failed. */
+export function problemResponse(error: SignetError, requestId: string): Response {
+  const problem = describeProblem(error, requestId);
+  const { status } = problem;
   const headers = new Headers({
     "content-type": problemContentType,
     "cache-control": "no-store",
     "x-request-id": requestId,
   });
   if (status === 401) headers.set("www-authenticate", "Bearer");
-  const retryAfter = error.retryAfterSeconds ?? (status === 503 || status === 429 ? 5 : undefined);
+  const retryAfter = retryAfterSeconds(error);
   if (retryAfter !== undefined) headers.set("retry-after", String(retryAfter));
   return new Response(JSON.stringify(problem), { status, headers });
 }

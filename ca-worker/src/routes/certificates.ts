@@ -1,10 +1,10 @@
-import { nodeTokenHeader } from "@signet/shared/ca-api";
+import { certificateRequest, maxRequestBytes, nodeTokenHeader } from "@signet/shared/ca-api";
 import { asSignetError } from "@signet/shared/errors";
 import { Hono } from "hono";
 import type { AppEnv } from "../app.ts";
 import { requireTokens, type Tokens } from "../authenticate/caller.ts";
 import { type IssueDeps, identify, issue } from "../issue.ts";
-import { readCertificateRequest, refuseLargeBody, requireJson } from "../request/body.ts";
+import { readJson, refuseLargeBody, requireJson, validate } from "../request/body.ts";
 import type { Caller } from "../types.ts";
 
 /** `POST /v1/certificates`. */
@@ -14,7 +14,7 @@ export function certificates(deps: IssueDeps): Hono<AppEnv> {
     const requestId = context.get("requestId");
     let caller: Caller | undefined;
     try {
-      refuseLargeBody(request);
+      refuseLargeBody(request, maxRequestBytes);
       const tokens: Tokens = {
         workload: bearerToken(request.header("authorization")),
         node: request.header(nodeTokenHeader)?.trim() || undefined,
@@ -22,7 +22,8 @@ export function certificates(deps: IssueDeps): Hono<AppEnv> {
       requireTokens(tokens, deps.agents !== "off");
       requireJson(request);
       caller = await identify(tokens, deps);
-      const certificate = await issue(requestId, caller, await readCertificateRequest(request), deps);
+      const asked = validate(certificateRequest, await readJson(request, maxRequestBytes));
+      const certificate = await issue(requestId, caller, asked, deps);
       return context.body(JSON.stringify(certificate), 201, {
         "content-type": "application/json",
         "cache-control": "no-store",

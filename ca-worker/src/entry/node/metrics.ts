@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Audit } from "../../audit.ts";
 import { publicCode } from "../../respond/problem.ts";
 
@@ -17,6 +17,12 @@ export function meteredAudit(audit: Audit): { audit: Audit; registry: Registry }
     help: "When the last certificate was signed",
     registers: [registry],
   });
+  const batchItems = new Histogram({
+    name: "signet_ca_batch_items",
+    help: "Items of the requests to the batch route",
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+    registers: [registry],
+  });
   return {
     registry,
     audit: {
@@ -28,6 +34,10 @@ export function meteredAudit(audit: Audit): { audit: Audit; registry: Registry }
       refused(requestId, error, caller) {
         requests.inc({ result: publicCode(error) });
         audit.refused(requestId, error, caller);
+      },
+      batch(requestId, items, agent) {
+        batchItems.observe(items);
+        audit.batch(requestId, items, agent);
       },
     },
   };

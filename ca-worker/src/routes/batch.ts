@@ -1,0 +1,63 @@
+import { type BatchResult, batchItem, batchRequest, maxBatchBytes, nodeTokenHeader } from "@signet/shared/ca-api";
+import { asSignetError, type SignetError } from "@signet/shared/errors";
+import { Hono } from "hono";
+import type { AppEnv } from "../app.ts";
+import type { VerifiedToken } from "../authenticate/service-account.ts";
+import { type IssueDeps, identifyAgent, identifyWorkload, issue } from "../issue.ts";
+import { readJson, refuseLargeBody, requireJson, validate } from "../request/body.ts";
+import { describeProblem, publicCode, retryAfterSeconds } from "../respond/problem.ts";
+import type { Caller } from "../types.ts";
+
+/**
+ * `POST /v1/certificates/batch`: many workloads of one agent in one request. The agent's token counts for all of them; an
+ * item that fails does so alone, with the problem that a request of its own would have had.
+ */
+export function batch(deps: IssueDeps, onInternal: (error: SignetError, requestId: string) => void): Hono<AppEnv> {
+  return new Hono<AppEnv>().post("/", async (context) => {
+    const { req: request } = context;
+    const requestId = context.get("requestId");
+    let agent: VerifiedToken | undefined;
+    let items: readonly unknown[];
+    try {
+      refuseLargeBody(request, maxBatchBytes);
+      requireJson(request);
+      agent = await identifyAgent(request.header(nodeTokenHeader)?.trim() || undefined, deps);
+      items = validate(batchRequest, await readJson(request, maxBatchBytes)).requests;
+    } catch (error) {
+      const known = asSignetError(error, "internal");
+      deps.audit.refused(requestId, known, undefined);
+      throw known;
+    }
+    deps.audit.batch(requestId, items.length, agent?.claims);
+    const results = await Promise.all(
+      items.map((item, index) => answerItem(`${requestId}-${index}`, item, agent, deps, onInternal)),
+    );
+    return context.body(JSON.stringify({ results }), 200, {
+      "content-type": "application/json",
+      "cache-control": "no-store",
+      "x-request-id": requestId,
+    });
+  });
+}
+
+async function answerItem(
+  requestId: string,
+  item: unknown,
+  agent: VerifiedToken | undefined,
+  deps: IssueDeps,
+  onInternal: (error: SignetError, requestId: string) => void,
+): Promise<BatchResult> {
+  let caller: Caller | undefined;
+  try {
+    const { token, ...asked } = validate(batchItem, item);
+    caller = await identifyWorkload(token.trim() || undefined, agent, deps);
+    return { status: 201, certificate: await issue(requestId, caller, asked, deps) };
+  } catch (error) {
+    const known = asSignetError(error, "internal");
+    deps.audit.refused(requestId, known, caller);
+    if (publicCode(known) === "internal") onInternal(known, requestId);
+    const problem = describeProblem(known, requestId);
+    const wait = retryAfterSeconds(known);
+    return { status: problem.status, problem, ...(wait !== undefined && { retryAfterSeconds: wait }) };
+  }
+}
