@@ -4,6 +4,7 @@ import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protob
 import { loadSync, type MessageTypeDefinition } from "@grpc/proto-loader";
 import { describe, expect, test } from "vitest";
 import { SecretSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { SPIFFECertValidatorConfigSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.ts";
 import {
   DeltaDiscoveryRequestSchema,
   DeltaDiscoveryResponseSchema,
@@ -15,11 +16,18 @@ import { secretDiscoveryService } from "./service.ts";
 
 /** Envoy's own protos, whole, as they come with grpc's xDS client. */
 const deps = join(dirname(createRequire(import.meta.url).resolve("@grpc/grpc-js-xds/package.json")), "deps");
-const full = loadSync(["envoy/service/secret/v3/sds.proto", "envoy/extensions/transport_sockets/tls/v3/secret.proto"], {
-  keepCase: false,
-  oneofs: false,
-  includeDirs: ["envoy-api", "googleapis", "protoc-gen-validate", "xds"].map((folder) => join(deps, folder)),
-});
+const full = loadSync(
+  [
+    "envoy/service/secret/v3/sds.proto",
+    "envoy/extensions/transport_sockets/tls/v3/secret.proto",
+    "envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config.proto",
+  ],
+  {
+    keepCase: false,
+    oneofs: false,
+    includeDirs: ["envoy-api", "googleapis", "protoc-gen-validate", "xds"].map((folder) => join(deps, folder)),
+  },
+);
 
 interface Codec {
   readonly serialize: (value: object) => Buffer;
@@ -47,6 +55,10 @@ const responseOf = (name: string): Codec => {
   return { serialize: responseSerialize, deserialize: responseDeserialize };
 };
 const secretCodec = full["envoy.extensions.transport_sockets.tls.v3.Secret"] as MessageTypeDefinition<object, object>;
+
+const spiffeCodec = full[
+  "envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig"
+] as MessageTypeDefinition<object, object>;
 
 const any = { typeUrl: "type.googleapis.com/x", value: Buffer.from([1, 2, 3]) };
 const status = { code: 13, message: "refused", details: [any] };
@@ -121,6 +133,12 @@ const cases: readonly { what: string; schema: DescMessage; value: object; codec:
       },
     },
     codec: { serialize: secretCodec.serialize, deserialize: secretCodec.deserialize },
+  },
+  {
+    what: "SPIFFECertValidatorConfig",
+    schema: SPIFFECertValidatorConfigSchema,
+    value: { trustDomains: [{ name: "cluster.local", trustBundle: source("roots") }] },
+    codec: { serialize: spiffeCodec.serialize, deserialize: spiffeCodec.deserialize },
   },
 ];
 

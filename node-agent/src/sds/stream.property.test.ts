@@ -1,180 +1,125 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { SignetError } from "@signet/shared/errors";
-import { SpiffeId } from "@signet/shared/spiffe-id";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { SecretSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
-import { DiscoveryRequestSchema, DiscoveryResponseSchema } from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
-import { Metrics } from "../metrics.ts";
-import { classifier, type ResourceKind } from "./names.ts";
-import { EncodedSecret } from "./secret.ts";
+import type { ResourceKind } from "./names.ts";
 import { SdsStream } from "./stream.ts";
+import {
+  classify,
+  everything,
+  ownDomain,
+  ownId,
+  readResponse,
+  refusal,
+  request,
+  TestReader,
+  TestSecrets,
+} from "./test-secrets.ts";
 
-const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-const names = { svid: "default", bundle: "ROOTCA", allBundles: "ALL" };
-const classify = classifier(names, SpiffeId.parse("spiffe://cluster.local/ns/foo/sa/sleep"));
-
-/** A stream with its two secrets, and a client that keeps what a real one would. */
-class Bench {
-  readonly metrics = new Metrics();
-  readonly versions: Record<ResourceKind, number> = { svid: 0, bundle: 0 };
-  readonly listeners = new Map<ResourceKind, () => void>();
-  /** Name to version, as last received. */
-  readonly client = new Map<string, string>();
+/** A client as the protocol has it: what it wants, and what it has. */
+class Model {
+  readonly secrets = new TestSecrets();
+  readonly reader = new TestReader();
+  readonly stream = new SdsStream({ ...this.secrets.options(), send: this.reader.send });
   wanted: readonly string[] = [];
-  nonce = "";
-  done: (() => void) | undefined;
-  received = 0;
-  readonly stream = new SdsStream({
-    classify,
-    validator: "trusted-ca",
-    everything: [names.svid, names.bundle],
-    open: (kind, onChange) => {
-      expect(this.listeners.has(kind)).toBe(false);
-      this.listeners.set(kind, onChange);
-      return { current: () => this.secret(kind), close: () => this.listeners.delete(kind) };
-    },
-    send: (message, done) => {
-      expect(this.done).toBeUndefined();
-      this.done = done;
-      this.take(message);
-    },
-    deps: { log: quiet, metrics: this.metrics },
-    who: {},
-  });
+  /** Name to version, as last received. */
+  readonly has = new Map<string, string>();
+  nonces: readonly string[] = [];
+  #unnamed = true;
 
-  secret(kind: ResourceKind): EncodedSecret | undefined {
-    const version = this.versions[kind];
-    if (version === 0) return undefined;
-    return kind === "svid"
-      ? EncodedSecret.ofCertificate(`serial-${version}`, "chain", "key")
-      : EncodedSecret.ofBundle(version, [{ trustDomain: "cluster.local", rootsPem: "roots" }]);
+  constructor() {
+    this.reader.reads = false;
   }
 
-  take(message: Uint8Array): void {
-    const response = fromBinary(DiscoveryResponseSchema, message);
-    this.received++;
-    this.nonce = response.nonce;
-    expect(response.resources.length).toBeGreaterThan(0);
-    const seen = response.resources.map(({ value }) => fromBinary(SecretSchema, value).name);
-    expect(new Set(seen).size).toBe(seen.length);
-    for (const name of seen) {
-      const kind = classify(name);
-      if (kind === undefined) throw new Error(`sent ${name}`);
-      const version = `${kind}-${this.versions[kind]}`;
-      // Never the same content again for a name that stayed wanted.
-      expect(this.client.get(name)).not.toBe(version);
-      this.client.set(name, version);
-    }
+  change(kind: ResourceKind): void {
+    this.secrets.change(kind);
+    this.#look();
   }
 
-  request(resourceNames: readonly string[], fields: { nonce: string; refuse: boolean }): void {
-    const stale = this.nonce !== "" && fields.nonce !== this.nonce && fields.nonce !== "";
-    if (!stale) {
-      this.wanted = resourceNames;
-      for (const name of [...this.client.keys()]) if (!resourceNames.includes(name)) this.client.delete(name);
-    }
+  read(): void {
+    this.reader.drain();
+    this.#look();
+  }
+
+  request(names: readonly string[], nonce: Ask["nonce"], refuse: boolean): void {
+    const newest = this.nonces.at(-1) ?? "";
+    const responseNonce = { newest, none: "", stale: this.nonces.at(-2) ?? "0" }[nonce];
+    if (nonce !== "stale" || newest === "") this.#wants(names);
     this.stream.receive(
-      toBinary(
-        DiscoveryRequestSchema,
-        create(DiscoveryRequestSchema, {
-          resourceNames: [...resourceNames],
-          responseNonce: fields.nonce,
-          ...(fields.refuse ? { errorDetail: { code: 13, message: "no" } } : {}),
-        }),
-      ),
+      request({ resourceNames: [...names], responseNonce, ...(refuse ? { errorDetail: refusal() } : {}) }),
     );
+    this.#look();
   }
 
-  finishSending(): void {
-    for (; this.done !== undefined; ) {
-      const { done } = this;
-      this.done = undefined;
-      done();
+  #wants(names: readonly string[]): void {
+    if (names.length > 0) this.#unnamed = false;
+    const all = this.#unnamed || names.includes("*") ? everything : [];
+    this.wanted = [...all, ...names].filter((name) => classify(name) !== undefined);
+    for (const name of [...this.has.keys()]) if (!this.wanted.includes(name)) this.has.delete(name);
+  }
+
+  #look(): void {
+    for (; this.reader.messages.length > 0; ) {
+      const { nonce, names } = readResponse(this.reader.take());
+      this.nonces = [...this.nonces, nonce];
+      expect(names.length).toBeGreaterThan(0);
+      expect(new Set(names).size).toBe(names.length);
+      for (const name of names) {
+        expect(this.wanted).toContain(name);
+        const kind = classify(name) ?? expect.fail(`sent ${name}`);
+        const version = this.secrets.version(kind) ?? expect.fail(`sent ${name}, of which there is none`);
+        // Never the same content again for a name that stayed wanted.
+        expect(this.has.get(name)).not.toBe(version);
+        this.has.set(name, version);
+      }
     }
   }
 }
 
-type Step =
-  | {
-      readonly do: "ask";
-      readonly names: readonly string[];
-      readonly nonce: "current" | "none" | "stale";
-      readonly refuse: boolean;
-    }
-  | { readonly do: "change"; readonly kind: ResourceKind }
-  | { readonly do: "read" };
+interface Ask {
+  readonly do: "ask";
+  readonly names: readonly string[];
+  readonly nonce: "newest" | "none" | "stale";
+  readonly refuse: boolean;
+}
+type Step = Ask | { readonly do: "change" | "vanish"; readonly kind: ResourceKind } | { readonly do: "read" };
 
-const anyName = fc.constantFrom("default", "ROOTCA", "ALL", "spiffe://cluster.local/ns/foo/sa/sleep", "nonsense");
+const kind = fc.constantFrom("svid" as const, "bundle" as const);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({
-    do: fc.constant("ask" as const),
-    // Never empty: what that means depends on the stream's past and has tests of its own.
-    names: fc.array(anyName, { minLength: 1, maxLength: 5 }),
-    nonce: fc.constantFrom("current" as const, "none" as const, "stale" as const),
-    refuse: fc.boolean(),
-  }),
-  fc.record({ do: fc.constant("change" as const), kind: fc.constantFrom("svid" as const, "bundle" as const) }),
-  fc.record({ do: fc.constant("read" as const) }),
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("ask" as const),
+      names: fc.array(fc.constantFrom("default", "ROOTCA", "ALL", ownId, ownDomain, "*", "nonsense"), { maxLength: 5 }),
+      nonce: fc.constantFrom("newest" as const, "none" as const, "stale" as const),
+      refuse: fc.boolean(),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("change" as const), kind }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("vanish" as const), kind }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("read" as const) }) },
 );
 
 test("whatever happens, a client that reads ends up with the newest of all that it wants, and nothing twice", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const bench = new Bench();
+      const model = new Model();
       for (const one of steps) {
-        if (one.do === "read") bench.finishSending();
-        else if (one.do === "change") {
-          bench.versions[one.kind]++;
-          bench.listeners.get(one.kind)?.();
-        } else {
-          const nonce = { current: bench.nonce, none: "", stale: "stale" }[one.nonce];
-          if (nonce !== "stale" || bench.nonce !== "") bench.request(one.names, { nonce, refuse: one.refuse });
-        }
+        if (one.do === "ask") model.request(one.names, one.nonce, one.refuse);
+        else if (one.do === "change") model.change(one.kind);
+        else if (one.do === "vanish") model.secrets.vanish(one.kind);
+        else model.read();
       }
-      bench.finishSending();
-      for (const name of bench.wanted) {
-        const kind = classify(name);
-        if (kind !== undefined && bench.versions[kind] > 0) {
-          expect(bench.client.get(name)).toBe(`${kind}-${bench.versions[kind]}`);
-        } else expect(bench.client.has(name)).toBe(false);
+      model.read();
+      for (const name of model.wanted) {
+        const version = model.secrets.version(classify(name) ?? expect.fail());
+        if (version !== undefined) expect([name, model.has.get(name)]).toEqual([name, version]);
       }
-      bench.stream.close();
-      expect(bench.listeners.size).toBe(0);
+      expect(new Set(model.nonces).size).toBe(model.nonces.length);
+      const { acks, nacks, pushes } = model.secrets.metrics;
+      expect(pushes).toBe(model.nonces.length);
+      expect(acks + nacks).toBeLessThanOrEqual(pushes);
+      model.stream.close();
+      expect(model.secrets.holds).toEqual([]);
     }),
-    { numRuns: 500 },
+    { numRuns: 1_000 },
   );
-});
-
-test("any bytes are handled or refused with a code", () => {
-  fc.assert(
-    fc.property(fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 5 }), (messages) => {
-      const { stream } = new Bench();
-      for (const message of messages) {
-        try {
-          stream.receive(message);
-        } catch (error) {
-          if (!(error instanceof SignetError)) throw error;
-          expect(error.code).toBe("malformed-request");
-        }
-      }
-    }),
-    { numRuns: 500 },
-  );
-});
-
-test("metadata that is nested without end is refused, not followed", () => {
-  // google.protobuf.Value{ list_value { values { list_value ... } } }, as deep as a request may be long.
-  let value: Uint8Array = Uint8Array.of();
-  const length = (n: number) =>
-    n < 128 ? [n] : n < 16_384 ? [(n & 127) | 128, n >> 7] : [(n & 127) | 128, ((n >> 7) & 127) | 128, n >> 14];
-  for (let depth = 0; depth < 20_000; depth++) {
-    const list = Buffer.concat([Uint8Array.of(0x0a), Uint8Array.from(length(value.length)), value]);
-    value = Buffer.concat([Uint8Array.of(0x32), Uint8Array.from(length(list.length)), list]);
-    if (value.length > 200_000) break;
-  }
-  const wrap = (tag: number, inner: Uint8Array) =>
-    Buffer.concat([Uint8Array.of(tag), Uint8Array.from(length(inner.length)), inner]);
-  const message = wrap(0x12, wrap(0x1a, wrap(0x0a, Buffer.concat([Uint8Array.of(0x0a, 1, 0x61), wrap(0x12, value)]))));
-  expect(() => new Bench().stream.receive(message)).toThrow(SignetError);
 });
