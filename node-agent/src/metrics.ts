@@ -1,3 +1,8 @@
+// From a CA next door to one that is about to time out.
+const networkSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+// From a write to a socket that has room to a client that reads when it likes.
+const localSeconds = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10];
+
 /**
  * What the agent counts, as plain numbers: counting costs nothing and needs nothing loaded. `prometheus.ts` turns
  * them into text when somebody asks.
@@ -23,7 +28,12 @@ export class Metrics {
   readonly publishing = new Map<string, number>();
   /** Seconds since the epoch of the last answer of the CA that was no failure. */
   caLastSuccess: number | undefined;
-  readonly caSeconds: Histogram = { buckets: caSecondsBuckets.map(() => 0), sum: 0, count: 0 };
+  /** From a request for a certificate to its answer. */
+  readonly caSeconds = new Histogram(networkSeconds);
+  /** From the moment a stream could be told of a change until the response was written to it. */
+  readonly pushSeconds = new Histogram(localSeconds);
+  /** From a response that was written to the client's word that it takes or refuses it. */
+  readonly ackSeconds = new Histogram(localSeconds);
 
   issued(result: string): void {
     count(this.issuance, result);
@@ -40,25 +50,31 @@ export class Metrics {
   caAnswered(now: number): void {
     this.caLastSuccess = now;
   }
-
-  caTook(seconds: number): void {
-    const { caSeconds } = this;
-    caSecondsBuckets.forEach((limit, at) => {
-      if (seconds <= limit) caSeconds.buckets[at] = (caSeconds.buckets[at] ?? 0) + 1;
-    });
-    caSeconds.sum += seconds;
-    caSeconds.count++;
-  }
 }
 
-/** Upper bounds in seconds, from a CA next door to one that is about to time out. */
-export const caSecondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
-
-export interface Histogram {
-  /** Cumulative, one for each of {@link caSecondsBuckets}. */
+/**
+ * How observed values are spread, as Prometheus counts it: for each upper bound how many were not above it.
+ */
+export class Histogram {
+  readonly bounds: readonly number[];
+  /** Cumulative, one for each of {@link bounds}. */
   readonly buckets: number[];
-  sum: number;
-  count: number;
+  sum = 0;
+  count = 0;
+
+  /** @param bounds upper bounds in the unit of the values, ascending */
+  constructor(bounds: readonly number[]) {
+    this.bounds = bounds;
+    this.buckets = bounds.map(() => 0);
+  }
+
+  observe(value: number): void {
+    for (let at = this.bounds.length - 1; at >= 0 && value <= (this.bounds[at] ?? 0); at--) {
+      this.buckets[at] = (this.buckets[at] ?? 0) + 1;
+    }
+    this.sum += value;
+    this.count++;
+  }
 }
 
 function count(counts: Map<string, number>, key: string): void {

@@ -1,6 +1,6 @@
 import { type Metric, Registry } from "prom-client";
 import type { AdminSources } from "./admin.ts";
-import { caSecondsBuckets, type Metrics } from "./metrics.ts";
+import type { Histogram } from "./metrics.ts";
 
 interface Sample {
   readonly value: number;
@@ -38,7 +38,7 @@ export class PrometheusText {
       by("result", metrics.issuance),
     );
     add("signet_agent_ca_request_seconds", "histogram", "Time to a certificate from the CA", () =>
-      histogram("signet_agent_ca_request_seconds", metrics),
+      histogram("signet_agent_ca_request_seconds", metrics.caSeconds),
     );
     add("signet_agent_ca_last_success_timestamp_seconds", "gauge", "When the CA last gave what was asked for", () =>
       one(metrics.caLastSuccess),
@@ -80,16 +80,11 @@ export class PrometheusText {
   }
 }
 
-function histogram(name: string, { caSeconds }: Metrics): Sample[] {
-  const buckets = caSecondsBuckets.map((le, at) => ({
-    metricName: `${name}_bucket`,
-    labels: { le },
-    value: caSeconds.buckets[at] ?? 0,
-  }));
+function histogram(name: string, { bounds, buckets, count, sum }: Histogram): Sample[] {
   return [
-    ...buckets,
-    { metricName: `${name}_bucket`, labels: { le: "+Inf" }, value: caSeconds.count },
-    { metricName: `${name}_sum`, labels: {}, value: caSeconds.sum },
-    { metricName: `${name}_count`, labels: {}, value: caSeconds.count },
+    ...bounds.map((le, at) => ({ metricName: `${name}_bucket`, labels: { le }, value: buckets[at] ?? 0 })),
+    { metricName: `${name}_bucket`, labels: { le: "+Inf" }, value: count },
+    { metricName: `${name}_sum`, labels: {}, value: sum },
+    { metricName: `${name}_count`, labels: {}, value: count },
   ];
 }

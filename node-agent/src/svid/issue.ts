@@ -45,7 +45,7 @@ export function createIssue({ client, bundles, ttlSeconds, deps }: IssueOptions)
     const began = now();
     try {
       const answer = await client.issue({ token, csr, ttlSeconds, urgent });
-      metrics.caTook(now() - began);
+      metrics.caSeconds.observe(now() - began);
       bundles.offer(answer.trustBundle);
       const bundle = bundles.current;
       if (bundle === undefined) throw new TypeError("a bundle that was taken is known");
