@@ -48,6 +48,7 @@ export class Replies {
     if (this.#closed) return;
     this.#dueSince ??= seconds();
     if (this.#sending) return;
+    const dueSince = this.#dueSince;
     this.#dueSince = undefined;
     const nonce = String(this.#sent + 1);
     const message = this.#compose(nonce);
@@ -59,6 +60,7 @@ export class Replies {
     deps.metrics.pushes++;
     send(message, () => {
       const now = seconds();
+      deps.metrics.pushSeconds.observe(now - dueSince);
       if (this.#unanswered.has(nonce)) this.#unanswered.set(nonce, now);
       this.#sending = false;
       if (this.#dueSince !== undefined) this.flush();
@@ -77,7 +79,7 @@ export class Replies {
     const since = this.#unanswered.get(responseNonce);
     if (since !== undefined) {
       this.#unanswered.delete(responseNonce);
-      this.#count(errorDetail, names);
+      this.#count(seconds() - since, errorDetail, names);
     }
     return responseNonce === String(this.#sent) ? "newest" : "stale";
   }
@@ -93,8 +95,9 @@ export class Replies {
     if (this.#unanswered.size > maxUnanswered && oldest !== undefined) this.#unanswered.delete(oldest);
   }
 
-  #count(refusal: Status | undefined, names: readonly string[]): void {
+  #count(took: number, refusal: Status | undefined, names: readonly string[]): void {
     const { deps, who } = this.#options;
+    deps.metrics.ackSeconds.observe(took);
     if (refusal === undefined) {
       deps.metrics.acks++;
       return;

@@ -337,6 +337,21 @@ test("the Envoy that the first request names has its form of bundles for as long
   expect(version("spiffe")).not.toBe(version("trusted-ca"));
 });
 
+test("each push is timed until it is written, and each answer from then on", () => {
+  const secrets = new TestSecrets();
+  secrets.change("svid");
+  const client = new StreamClient(secrets);
+  client.reader.reads = false;
+  client.ask(["default"]);
+  const { pushSeconds, ackSeconds } = secrets.metrics;
+  expect([pushSeconds.count, ackSeconds.count]).toEqual([0, 0]);
+  client.reader.drain();
+  expect([pushSeconds.count, ackSeconds.count]).toEqual([1, 0]);
+  client.ask(["default"], { responseNonce: client.next().nonce });
+  client.ask(["default"]);
+  expect([pushSeconds.count, ackSeconds.count]).toEqual([1, 1]);
+});
+
 test("a thousand new unknown names with each request leave nothing behind but numbers", () => {
   const secrets = new TestSecrets();
   const client = new StreamClient(secrets);
