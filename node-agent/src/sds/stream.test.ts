@@ -336,30 +336,3 @@ test("the Envoy that the first request names has its form of bundles for as long
   expect(client.next().version).toBe(version("spiffe"));
   expect(version("spiffe")).not.toBe(version("trusted-ca"));
 });
-
-test("each push is timed until it is written, and each answer from then on", () => {
-  const secrets = new TestSecrets();
-  secrets.change("svid");
-  const client = new StreamClient(secrets);
-  client.reader.reads = false;
-  client.ask(["default"]);
-  const { pushSeconds, ackSeconds } = secrets.metrics;
-  expect([pushSeconds.count, ackSeconds.count]).toEqual([0, 0]);
-  client.reader.drain();
-  expect([pushSeconds.count, ackSeconds.count]).toEqual([1, 0]);
-  client.ask(["default"], { responseNonce: client.next().nonce });
-  client.ask(["default"]);
-  expect([pushSeconds.count, ackSeconds.count]).toEqual([1, 1]);
-});
-
-test("a thousand new unknown names with each request leave nothing behind but numbers", () => {
-  const secrets = new TestSecrets();
-  const client = new StreamClient(secrets);
-  for (let n = 0; n < 20; n++) client.ask(Array.from({ length: 1_000 }, (_, at) => `${n}-${at}-${"x".repeat(200)}`));
-  expect(secrets.metrics.unknownNames).toBe(20_000);
-  // One line for each list, with some of its names.
-  expect(secrets.lines).toHaveLength(20);
-  expect(secrets.lines[0]?.fields).toMatchObject({ count: 1_000 });
-  expect(JSON.stringify(secrets.lines[0]?.fields).length).toBeLessThan(4_000);
-  expect(client.untaken).toBe(0);
-});
