@@ -64,8 +64,8 @@ export class EnvoyProcess {
     await until(`the admin port of Envoy ${this.name}`, () => this.admin.serverInfo(), this.#giveUp());
   }
 
-  async stop(): Promise<void> {
-    await this.#program?.stop();
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    await this.#program?.stop(signal);
   }
 
   #giveUp() {

@@ -1,0 +1,142 @@
+import type { X509Certificate } from "node:crypto";
+import { existsSync, rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { encodePem } from "@signet/shared/pem";
+import { until } from "../support/poll.ts";
+import type { Mood } from "./ca-door.ts";
+import { leadsTo, readCertificates } from "./invariants.ts";
+import type { Event, Where } from "./plan.ts";
+import type { Stage } from "./stage.ts";
+import type { Traffic } from "./traffic.ts";
+import { refuseSecrets } from "./watcher.ts";
+
+const seconds = (count: number) => sleep(count * 1_000);
+
+/** Makes planned events happen on a stage. Each takes back what it has done before it is over. */
+export class Happenings {
+  readonly #stage: Stage;
+  readonly #traffic: Traffic;
+  /** Longest time from an Envoy's start to its identity, in milliseconds. */
+  longestEnvoyStart = 0;
+  /** Whether the agent is to be running right now. */
+  agentExpected = true;
+
+  constructor(stage: Stage, traffic: Traffic) {
+    this.#stage = stage;
+    this.#traffic = traffic;
+  }
+
+  /** @returns what is worth telling of it */
+  async make(event: Event): Promise<string> {
+    const { agent } = this.#stage;
+    switch (event.kind) {
+      case "CA refuses connections":
+        return await this.#doors(event.where, "refuses", event.lasts);
+      case "CA hangs":
+        return await this.#doors(event.where, "hangs", event.lasts);
+      case "CA is slow":
+        return await this.#doors(event.where, { delaySeconds: event.delay }, event.lasts);
+      case "CA is busy":
+        return await this.#doors(event.where, { status: event.status, retryAfter: event.retryAfter }, event.lasts);
+      case "CA answers wrong":
+        return await this.#doors(event.where, { wrong: event.answer }, event.lasts);
+      case "authorities change":
+        return await this.#changeAuthorities();
+      case "agent is killed":
+        return await this.#restartAgent("SIGKILL", event.lasts);
+      case "agent is restarted":
+        return await this.#restartAgent("SIGTERM", 0);
+      case "agent is suspended":
+        agent.suspend();
+        await seconds(event.lasts);
+        agent.resume();
+        return "";
+      case "agent's clock jumps":
+      case "agent's clock is off":
+        agent.clock.set(event.by);
+        await seconds(event.lasts);
+        agent.clock.set(0);
+        return "";
+      case "socket file is removed":
+        rmSync(agent.socket, { force: true });
+        await until("the agent to put its socket back", () => existsSync(agent.socket), { within: 20_000 });
+        return "it is back";
+      case "Envoy is restarted":
+        return await this.#restartEnvoy(event.workload, event.signal, event.lasts);
+      case "tokens are rotated":
+        await this.#stage.rotateTokens();
+        return "";
+      case "a secret is refused":
+        return `${await refuseSecrets(this.#stage.asWorkload(event.workload), 2_000)} refused`;
+    }
+  }
+
+  async #doors(where: Where, mood: Mood, lasts: number): Promise<string> {
+    const { doors } = this.#stage;
+    const chosen = where === "all" ? doors : [doors[where]];
+    const count = () => doors.reduce((sum, { requests }) => sum + requests, 0);
+    const before = count();
+    await Promise.all(chosen.map((door) => door.setMood(mood)));
+    await seconds(lasts);
+    await Promise.all(chosen.map((door) => door.setMood("open")));
+    return `${count() - before} requests meanwhile`;
+  }
+
+  async #changeAuthorities(): Promise<string> {
+    const { authorities, invariants, mesh, pods } = this.#stage;
+    const says = await authorities.step({
+      trusted: async (root) => {
+        const serial = plain(root.serialNumber);
+        const known = await Promise.all(mesh.workloads.map(({ envoy }) => envoy.admin.rootSerials().catch(() => [])));
+        return (
+          pods.every((pod) => invariants.hasRoot(pod, root)) &&
+          known.every((serials) => serials.some((one) => plain(one) === serial))
+        );
+      },
+      inUse: async (root) => {
+        const chains = await Promise.all(mesh.workloads.map(({ envoy }) => chainShownBy(envoy)));
+        return [...pods.map((pod) => invariants.chainOf(pod)), ...chains].some(
+          (chain) => chain.length === 0 || leadsTo(chain, [root]),
+        );
+      },
+    });
+    await this.#stage.restartCa();
+    return says;
+  }
+
+  async #restartAgent(signal: "SIGTERM" | "SIGKILL", lasts: number): Promise<string> {
+    const { agent } = this.#stage;
+    this.agentExpected = false;
+    await agent.stop(signal);
+    await seconds(lasts);
+    const began = Date.now();
+    await agent.start();
+    this.agentExpected = true;
+    return `up again ${Date.now() - began} ms after its start`;
+  }
+
+  async #restartEnvoy(index: number, signal: "SIGTERM" | "SIGKILL", lasts: number): Promise<string> {
+    const workload = this.#stage.mesh.workloads[index];
+    if (workload === undefined) throw new RangeError(`there is no workload ${index}`);
+    const { envoy, name } = workload;
+    const isBack = this.#traffic.leave(name);
+    await envoy.stop(signal);
+    await seconds(lasts);
+    const began = Date.now();
+    await envoy.start();
+    await envoy.untilReady();
+    isBack();
+    const took = Date.now() - began;
+    this.longestEnvoyStart = Math.max(this.longestEnvoyStart, took);
+    return `${name}, ready ${took} ms after its start`;
+  }
+}
+
+async function chainShownBy(envoy: { readonly admin: { chain(): Promise<Uint8Array[]> } }): Promise<X509Certificate[]> {
+  const chain = await envoy.admin.chain().catch(() => []);
+  return readCertificates(chain.map((der) => encodePem("CERTIFICATE", der)).join(""));
+}
+
+function plain(serialNumber: string): string {
+  return serialNumber.toLowerCase().replace(/^0+(?=.)/, "");
+}
