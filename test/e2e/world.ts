@@ -15,10 +15,11 @@ export class World {
   readonly folder: string;
   readonly issuer: TokenIssuer;
   readonly node: PodIdentity["node"];
-  readonly agent: RunningAgent;
+  readonly #startAgent: () => Promise<RunningAgent>;
   readonly #agentPod: PodIdentity;
   readonly #startCa: () => Promise<RunningCa>;
   readonly #undo: (() => Promise<void>)[];
+  #agent: RunningAgent;
   #ca: RunningCa;
   #door: ClosedDoor | undefined;
 
@@ -27,22 +28,30 @@ export class World {
     issuer: TokenIssuer;
     node: PodIdentity["node"];
     agent: RunningAgent;
+    startAgent: () => Promise<RunningAgent>;
     agentPod: PodIdentity;
     ca: RunningCa;
     startCa: () => Promise<RunningCa>;
-    undo: (() => Promise<void>)[];
+    removeFolder: () => Promise<void>;
   }) {
     this.folder = parts.folder;
     this.issuer = parts.issuer;
     this.node = parts.node;
-    this.agent = parts.agent;
+    this.#agent = parts.agent;
+    this.#startAgent = parts.startAgent;
     this.#agentPod = parts.agentPod;
     this.#ca = parts.ca;
     this.#startCa = parts.startCa;
-    this.#undo = parts.undo;
+    this.#undo = [parts.removeFolder, () => this.#agent.stop()];
   }
 
-  static async create({ leafTtl = "1h" }: { readonly leafTtl?: string } = {}): Promise<World> {
+  static async create({
+    leafTtl = "1h",
+    agentArgs = [],
+  }: {
+    readonly leafTtl?: string;
+    readonly agentArgs?: readonly string[];
+  } = {}): Promise<World> {
     await ensureBuilt();
     const work = await makeWorkFolder("e2e");
     const folder = work.path;
@@ -55,9 +64,17 @@ export class World {
     const port = await freePort();
     const startCa = () => startCaProcess({ folder, config, port });
     const ca = await startCa();
-    const agent = await startAgent({ folder, caUrl: ca.url, nodeToken });
-    const undo = [work.remove, () => agent.stop()];
-    return new World({ folder, issuer, node, agent, agentPod, ca, startCa, undo });
+    const startThisAgent = () => startAgent({ folder, caUrl: ca.url, nodeToken, moreArgs: agentArgs });
+    return new World({
+      ...{ folder, issuer, node, agentPod, ca, startCa },
+      agent: await startThisAgent(),
+      startAgent: startThisAgent,
+      removeFolder: work.remove,
+    });
+  }
+
+  get agent(): RunningAgent {
+    return this.#agent;
   }
 
   get caUrl(): string {
@@ -85,6 +102,12 @@ export class World {
       pod: await this.issuer.token(makePod(namespace, serviceAccount, this.node)),
       node: await this.issuer.token(this.#agentPod),
     };
+  }
+
+  /** Another agent on the same socket, which remembers nothing. */
+  async restartAgent(): Promise<void> {
+    await this.#agent.stop();
+    this.#agent = await this.#startAgent();
   }
 
   /** From now on the CA's port turns everybody away; `knocks` of the door tells that the agent tried. */

@@ -61,6 +61,11 @@ export class EnvoyAdmin {
     return decodePem(Buffer.from(pem, "base64").toString("utf8")).map(({ der }) => der);
   }
 
+  /** What Envoy checks its peers with, from the secret `ROOTCA`; certificates left out. */
+  async validationContext(): Promise<ValidationContextDump | undefined> {
+    return (await this.#secrets()).ROOTCA?.validation_context;
+  }
+
   /** Names of the secrets that have come over SDS and are in use. */
   async secretNames(): Promise<string[]> {
     return Object.keys(await this.#secrets()).sort();
@@ -107,4 +112,9 @@ interface DynamicSecret {
 }
 interface SecretDump {
   tls_certificate?: { certificate_chain?: { inline_bytes?: string } };
+  validation_context?: ValidationContextDump;
+}
+export interface ValidationContextDump {
+  trusted_ca?: object;
+  custom_validator_config?: { name: string; typed_config: { trust_domains?: { name: string }[] } };
 }

@@ -17,7 +17,11 @@ interface TokenSecrets {
   readonly socket: string;
   readonly tokenFile: string;
   readonly tokenHeader: TokenHeader;
+  readonly apiType?: SdsApiType;
 }
+
+/** State of the world, or incremental. */
+export type SdsApiType = "GRPC" | "DELTA_GRPC";
 
 /** Any other source: what sds_config says, and the clusters that it names. */
 interface OtherSecrets {
@@ -28,6 +32,7 @@ export type EnvoyIdentity = {
   /** Envoy's own names for itself. */
   readonly nodeId: string;
   readonly nodeCluster: string;
+  readonly nodeMetadata?: object;
   readonly adminPort: number;
 } & (TokenSecrets | OtherSecrets);
 
@@ -117,7 +122,7 @@ export function serverBootstrap(
 
 function common(envoy: EnvoyIdentity) {
   return {
-    node: { id: envoy.nodeId, cluster: envoy.nodeCluster },
+    node: { id: envoy.nodeId, cluster: envoy.nodeCluster, metadata: envoy.nodeMetadata ?? {} },
     admin: { address: loopback(envoy.adminPort) },
   };
 }
@@ -142,13 +147,13 @@ function clustersOf(envoy: EnvoyIdentity): readonly object[] {
 const credentials = "envoy.grpc_credentials.file_based_metadata";
 
 /** What Istio 1.1's pilot writes, in the v3 API; the same bytes each time, or Envoy would open more streams. */
-function sdsConfig({ socket, tokenFile, tokenHeader }: TokenSecrets) {
+function sdsConfig({ socket, tokenFile, tokenHeader, apiType = "GRPC" }: TokenSecrets) {
   return {
     resource_api_version: "V3",
     // Without an identity there is no port that could answer.
     initial_fetch_timeout: "0s",
     api_config_source: {
-      api_type: "GRPC",
+      api_type: apiType,
       transport_api_version: "V3",
       grpc_services: [
         {

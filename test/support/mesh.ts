@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   clientBootstrap,
+  type SdsApiType,
   serverBootstrap,
   spiffeIdOf,
   type TokenHeader,
@@ -41,6 +42,8 @@ export interface MeshOptions {
   readonly node: PodIdentity["node"];
   readonly socket: string;
   readonly tokenHeader?: TokenHeader;
+  readonly apiType?: SdsApiType;
+  readonly nodeMetadata?: object;
   /** What sleep expects httpbin to be, when a test wants it to be wrong. */
   readonly expectedPeer?: (namespace: Namespace) => string;
 }
@@ -125,7 +128,15 @@ export class Mesh {
 }
 
 async function makeWorkload(
-  { folder, envoyBinary, node, socket, tokenHeader = tokenHeaders[0] }: MeshOptions,
+  {
+    folder,
+    envoyBinary,
+    node,
+    socket,
+    tokenHeader = tokenHeaders[0],
+    apiType = "GRPC",
+    nodeMetadata = {},
+  }: MeshOptions,
   namespace: Namespace,
   serviceAccount: string,
   bootstrap: (envoy: Parameters<typeof clientBootstrap>[0]) => object,
@@ -137,7 +148,7 @@ async function makeWorkload(
   const identity = {
     nodeId: `${pod.pod.name}.${namespace}`,
     nodeCluster: name,
-    ...{ socket, tokenFile, tokenHeader, adminPort },
+    ...{ socket, tokenFile, tokenHeader, apiType, nodeMetadata, adminPort },
   };
   return {
     name,
