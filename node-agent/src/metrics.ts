@@ -19,15 +19,29 @@ export class Metrics {
   unknownNames = 0;
   /** Streams ended by the agent, by the code of the reason. */
   readonly refusedStreams = new Map<string, number>();
+  /** Connections that were closed at once, by the reason: `file-descriptors` when too few are left. */
+  readonly refusedConnections = new Map<string, number>();
+  /** Sockets that were taken away and made again, by role: `shared`, `csi`, `registration` or `pod`. */
+  readonly restoredSockets = new Map<string, number>();
   /** Requests for certificates by result: `issued` or the code of the error. */
   readonly issuance = new Map<string, number>();
   /** Sequence of the trust bundle, undefined before the first. */
   bundleSequence: number | undefined;
+  /** Seconds since the epoch of the CA's last word on what the bundle is. */
+  bundleConfirmedAt: number | undefined;
   bundleFailures = 0;
   /** The kubelet's requests for a pod's socket by result: `published` or the code of the error. */
   readonly publishing = new Map<string, number>();
   /** Seconds since the epoch of the last answer of the CA that was no failure. */
   caLastSuccess: number | undefined;
+  /** Requests to the CA, by `<url> <result>`: `ok`, or the code of the error. */
+  readonly caRequests = new Map<string, number>();
+  /** Items of the requests that asked for more than one certificate. */
+  readonly caBatchItems = new Histogram([2, 4, 8, 16, 32, 64]);
+  /** Requests that had to wait because the retry budget was used up. */
+  retryBudgetExhausted = 0;
+  /** Certificates whose life is far shorter than what was asked for. */
+  shortLived = 0;
   /** From a request for a certificate to its answer. */
   readonly caSeconds = new Histogram(networkSeconds);
   /** From the moment a stream could be told of a change until the response was written to it. */
@@ -39,8 +53,20 @@ export class Metrics {
     count(this.issuance, result);
   }
 
+  caAsked(url: string, result: string): void {
+    count(this.caRequests, `${url} ${result}`);
+  }
+
   published(result: string): void {
     count(this.publishing, result);
+  }
+
+  connectionRefused(reason: string): void {
+    count(this.refusedConnections, reason);
+  }
+
+  socketRestored(role: "shared" | "csi" | "registration" | "pod"): void {
+    count(this.restoredSockets, role);
   }
 
   refused(code: string): void {

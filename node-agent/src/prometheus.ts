@@ -1,90 +1,136 @@
-import { type Metric, Registry } from "prom-client";
 import type { AdminSources } from "./admin.ts";
-import type { Histogram } from "./metrics.ts";
+import { processFamilies } from "./process-metrics.ts";
+import { contentType, type Family, formatFamilies, type Sample } from "./prometheus-format.ts";
+import { by, counter, gauge, histogram, one } from "./prometheus-samples.ts";
+import { sha256Of } from "./status.ts";
+import { version } from "./version.ts";
 
-interface Sample {
-  readonly value: number;
-  readonly labels?: Record<string, string | number>;
-  readonly metricName?: string;
+/**
+ * Renders what the agent counts as Prometheus text. Loaded on the first scrape, not before. Labels hold names of what the
+ * CA has accepted, of the configuration and of closed lists; a name that a client merely says never becomes one.
+ */
+export class PrometheusText {
+  readonly contentType = contentType;
+  readonly #families: readonly Family[];
+
+  constructor(sources: AdminSources) {
+    this.#families = [
+      gauge("signet_agent_build_info", "Version of the agent", () => [{ value: 1, labels: { version } }]),
+      ...workloadFamilies(sources),
+      ...sdsFamilies(sources),
+      ...caFamilies(sources),
+      ...bundleFamilies(sources),
+      ...nodeFamilies(sources),
+      ...processFamilies(),
+    ];
+  }
+
+  render(): string {
+    return formatFamilies(this.#families);
+  }
 }
 
-type Kind = "counter" | "gauge" | "histogram";
-
-/** Renders what the agent counts as Prometheus text. Loaded on the first scrape, not before. */
-export class PrometheusText {
-  readonly #registry = new Registry();
-
-  constructor({ csi, metrics, workloads }: Pick<AdminSources, "csi" | "metrics" | "workloads">) {
-    const add = (name: string, type: Kind, help: string, samples: () => Sample[]) => {
-      // A registry asks nothing of a metric but its name and this.
-      const get = async () => ({ name, help, type, aggregator: "sum", values: samples() });
-      this.#registry.registerMetric({ name, get } as unknown as Metric);
-    };
-    const one = (value: number | undefined): Sample[] => (value === undefined ? [] : [{ value, labels: {} }]);
-    const by = (label: string, counts: ReadonlyMap<string, number>): Sample[] =>
-      [...counts].map(([key, value]) => ({ value, labels: { [label]: key } }));
-
-    add("signet_agent_sds_streams", "gauge", "SDS streams that are open", () => one(metrics.streams));
-    add("signet_agent_sds_pushes_total", "counter", "Responses sent on SDS streams", () => one(metrics.pushes));
-    add("signet_agent_sds_acks_total", "counter", "Responses that Envoys accepted", () => one(metrics.acks));
-    add("signet_agent_sds_nacks_total", "counter", "Responses that Envoys refused", () => one(metrics.nacks));
-    add("signet_agent_sds_unknown_names_total", "counter", "Names asked for that the agent does not have", () =>
-      one(metrics.unknownNames),
-    );
-    add("signet_agent_sds_refused_streams_total", "counter", "Streams ended by the agent, by reason", () =>
-      by("code", metrics.refusedStreams),
-    );
-    add("signet_agent_issuance_total", "counter", "Requests for a certificate, by result", () =>
+function workloadFamilies({ metrics, workloads }: AdminSources): Family[] {
+  const each = (time: "notAfter" | "receivedAt" | "renewAt") => (): Sample[] =>
+    Array.from(workloads(), ({ caller: { claims, spiffeId }, status }) => ({
+      value: status[time],
+      labels: { spiffe_id: spiffeId.toString(), pod: `${claims.namespace}/${claims.podName}` },
+    }));
+  const name = "signet_agent_certificate";
+  return [
+    gauge("signet_agent_workloads", "Workloads that hold a certificate", () => one([...workloads()].length)),
+    gauge(`${name}_expiry_timestamp_seconds`, "When a workload's certificate expires", each("notAfter")),
+    gauge(`${name}_issued_timestamp_seconds`, "When a workload's certificate was received", each("receivedAt")),
+    gauge(`${name}_renewal_timestamp_seconds`, "When a workload's certificate is due for renewal", each("renewAt")),
+    counter("signet_agent_issuance_total", "Requests for a certificate, first ones and renewals, by result", () =>
       by("result", metrics.issuance),
-    );
-    add("signet_agent_ca_request_seconds", "histogram", "Time to a certificate from the CA", () =>
-      histogram("signet_agent_ca_request_seconds", metrics.caSeconds),
-    );
-    add("signet_agent_ca_last_success_timestamp_seconds", "gauge", "When the CA last gave what was asked for", () =>
+    ),
+  ];
+}
+
+function sdsFamilies({ metrics }: AdminSources): Family[] {
+  const sds = "signet_agent_sds";
+  return [
+    gauge(`${sds}_streams`, "SDS streams that are open", () => one(metrics.streams)),
+    gauge(`${sds}_calls`, "SDS streams and calls of identified clients that are open, by method", () =>
+      by("method", Object.entries(metrics.openStreams)),
+    ),
+    counter(`${sds}_pushes_total`, "Responses sent on SDS streams", () => one(metrics.pushes)),
+    counter(`${sds}_acks_total`, "Responses that clients accepted", () => one(metrics.acks)),
+    counter(`${sds}_nacks_total`, "Responses that clients refused", () => one(metrics.nacks)),
+    histogram(`${sds}_push_seconds`, "From a change to its response written to a stream", metrics.pushSeconds),
+    histogram(`${sds}_ack_seconds`, "From a response written to the client's answer to it", metrics.ackSeconds),
+    counter(`${sds}_unknown_names_total`, "Names asked for that the agent does not have", () =>
+      one(metrics.unknownNames),
+    ),
+    counter(`${sds}_refused_streams_total`, "Streams ended by the agent, by reason", () =>
+      by("code", metrics.refusedStreams),
+    ),
+  ];
+}
+
+function caFamilies({ caEndpoints, metrics }: AdminSources): Family[] {
+  const ca = "signet_agent_ca";
+  const times = (of: "lastSuccessAt" | "lastFailureAt") => (): Sample[] =>
+    caEndpoints().flatMap(({ url, [of]: value }) => (value === undefined ? [] : [{ value, labels: { url } }]));
+  return [
+    histogram(`${ca}_request_seconds`, "From a request to the CA to its answer", metrics.caSeconds),
+    gauge(`${ca}_last_success_timestamp_seconds`, "When the CA last gave what was asked for", () =>
       one(metrics.caLastSuccess),
-    );
-    add("signet_agent_bundle_sequence", "gauge", "Sequence of the trust bundle in use", () =>
-      one(metrics.bundleSequence),
-    );
-    add("signet_agent_bundle_failures_total", "counter", "Times that the trust bundle could not be learned", () =>
+    ),
+    gauge(`${ca}_endpoint_up`, "1 for a URL of the CA that is in use, 0 for one that is set aside", () =>
+      caEndpoints().map(({ state, url }) => ({ value: Number(state !== "failing"), labels: { url } })),
+    ),
+    gauge(
+      `${ca}_endpoint_last_success_timestamp_seconds`,
+      "When a URL of the CA last answered",
+      times("lastSuccessAt"),
+    ),
+    gauge(`${ca}_endpoint_last_failure_timestamp_seconds`, "When a URL of the CA last failed", times("lastFailureAt")),
+  ];
+}
+
+function bundleFamilies({ bundle, metrics }: AdminSources): Family[] {
+  const name = "signet_agent_bundle";
+  return [
+    gauge(`${name}_sequence`, "Sequence of the trust bundle in use", () => one(metrics.bundleSequence)),
+    gauge(`${name}_learned_timestamp_seconds`, "When the trust bundle in use was first heard of", () =>
+      one(bundle()?.learnedAt),
+    ),
+    gauge(`${name}_confirmed_timestamp_seconds`, "When the CA last said what the trust bundle is", () =>
+      one(metrics.bundleConfirmedAt),
+    ),
+    gauge(`${name}_refresh_hint_seconds`, "How often the CA wants to be asked for the trust bundle", () =>
+      one(bundle()?.refreshHintSeconds),
+    ),
+    gauge(`${name}_root_expiry_timestamp_seconds`, "When a root of the trust bundle expires", () =>
+      (bundle()?.roots ?? []).map(({ certificate }) => ({
+        value: certificate.notAfter,
+        labels: { sha256: sha256Of(certificate.der) },
+      })),
+    ),
+    counter(`${name}_failures_total`, "Times that the trust bundle could not be learned", () =>
       one(metrics.bundleFailures),
-    );
-    add("signet_agent_csi_registered", "gauge", "1 while the kubelet has registered the CSI driver", () =>
+    ),
+  ];
+}
+
+function nodeFamilies({ csi, metrics }: AdminSources): Family[] {
+  const name = "signet_agent_csi";
+  return [
+    gauge(`${name}_registered`, "1 while the kubelet has registered the CSI driver", () =>
       one(csi === undefined ? undefined : Number(csi.unregistered === undefined)),
-    );
-    add("signet_agent_csi_volumes", "gauge", "Pods' sockets, by whether the kubelet has brought the token", () =>
+    ),
+    gauge(`${name}_volumes`, "Pods' sockets, by whether the kubelet has brought the token", () =>
       csi === undefined
         ? []
-        : [
-            { value: csi.volumes.size - csi.volumes.withoutToken, labels: { token: "yes" } },
-            { value: csi.volumes.withoutToken, labels: { token: "no" } },
-          ],
-    );
-    add("signet_agent_csi_publish_total", "counter", "Requests of the kubelet for a pod's socket, by result", () =>
+        : by("token", [
+            ["yes", csi.volumes.size - csi.volumes.withoutToken],
+            ["no", csi.volumes.withoutToken],
+          ]),
+    ),
+    counter(`${name}_publish_total`, "Requests of the kubelet for a pod's socket, by result", () =>
       by("result", metrics.publishing),
-    );
-    add("signet_agent_certificate_expiry_timestamp_seconds", "gauge", "When a workload's certificate expires", () =>
-      workloads().map(({ spiffeId, namespace, podName, expiresAt }) => ({
-        value: expiresAt,
-        labels: { spiffe_id: spiffeId, pod: `${namespace}/${podName}` },
-      })),
-    );
-  }
-
-  get contentType(): string {
-    return this.#registry.contentType;
-  }
-
-  async render(): Promise<string> {
-    return await this.#registry.metrics();
-  }
-}
-
-function histogram(name: string, { bounds, buckets, count, sum }: Histogram): Sample[] {
-  return [
-    ...bounds.map((le, at) => ({ metricName: `${name}_bucket`, labels: { le }, value: buckets[at] ?? 0 })),
-    { metricName: `${name}_bucket`, labels: { le: "+Inf" }, value: count },
-    { metricName: `${name}_sum`, labels: {}, value: sum },
-    { metricName: `${name}_count`, labels: {}, value: count },
+    ),
   ];
 }

@@ -1,3 +1,4 @@
+import type { SignetErrorCode } from "@signet/shared/errors";
 import type { Workload } from "./svid/workload.ts";
 
 /** A workload as people and programs may see it: no key, no certificate, no token. Times are RFC 3339 in UTC. */
@@ -11,16 +12,16 @@ export interface WorkloadView {
   readonly notBefore: string;
   readonly notAfter: string;
   readonly renewAt: string;
+  /** When the certificate in use was received. */
+  readonly lastIssuedAt: string;
   readonly issuedCount: number;
   readonly streams: number;
-  readonly lastError: { readonly code: string; readonly message: string } | null;
-  /** `notAfter` in seconds since the epoch. */
-  readonly expiresAt: number;
+  readonly lastError: { readonly code: SignetErrorCode; readonly message: string } | null;
 }
 
 export function viewOf({ caller, status }: Workload): WorkloadView {
   const { claims, spiffeId } = caller;
-  const { issuedCount, lastError, notAfter, notBefore, renewAt, serialNumber, streams } = status;
+  const { issuedCount, lastError, notAfter, notBefore, receivedAt, renewAt, serialNumber, streams } = status;
   return {
     spiffeId: spiffeId.toString(),
     podName: claims.podName,
@@ -31,10 +32,10 @@ export function viewOf({ caller, status }: Workload): WorkloadView {
     notBefore: iso(notBefore),
     notAfter: iso(notAfter),
     renewAt: iso(renewAt),
+    lastIssuedAt: iso(receivedAt),
     issuedCount,
     streams,
     lastError: lastError === undefined ? null : { code: lastError.code, message: lastError.message },
-    expiresAt: notAfter,
   };
 }
 

@@ -39,6 +39,7 @@ export class BundlePoll {
         this.#etag = answer.etag;
       }
       metrics.caAnswered(now());
+      metrics.bundleConfirmedAt = now();
       if (this.#failures > 0) log.info({ failures: this.#failures }, "the CA gives its trust bundle again");
       this.#failures = 0;
       const hint = this.#store.current?.refreshHintSeconds ?? shortestSeconds;

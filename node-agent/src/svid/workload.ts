@@ -56,9 +56,10 @@ export class Workload {
   }
 
   get status() {
-    const { notAfter, notBefore, serialNumber } = this.#issued;
+    const { notAfter, notBefore, receivedAt, serialNumber } = this.#issued;
     return {
       serialNumber,
+      receivedAt,
       notBefore,
       notAfter,
       renewAt: this.#renewAt,
