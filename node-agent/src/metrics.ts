@@ -8,6 +8,8 @@ const localSeconds = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
  * them into text when somebody asks.
  */
 export class Metrics {
+  /** Connections of Envoys that are open. */
+  connections = 0;
   /** SDS streams that are open. */
   streams = 0;
   /** Calls that somebody identified has open, by the method of Envoy's secret discovery service. */
@@ -25,6 +27,10 @@ export class Metrics {
   readonly restoredSockets = new Map<string, number>();
   /** Requests for certificates by result: `issued` or the code of the error. */
   readonly issuance = new Map<string, number>();
+  /** Those of them that were to replace a certificate in use, by result. */
+  readonly renewals = new Map<string, number>();
+  /** Steps of the machine's clock that time alone does not explain, by direction. */
+  readonly clockJumps = { forward: 0, back: 0 };
   /** Sequence of the trust bundle, undefined before the first. */
   bundleSequence: number | undefined;
   /** Seconds since the epoch of the CA's last word on what the bundle is. */
@@ -55,6 +61,10 @@ export class Metrics {
 
   caAsked(url: string, result: string): void {
     count(this.caRequests, `${url} ${result}`);
+  }
+
+  renewed(result: string): void {
+    count(this.renewals, result);
   }
 
   published(result: string): void {

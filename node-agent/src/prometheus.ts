@@ -45,12 +45,16 @@ function workloadFamilies({ metrics, workloads }: AdminSources): Family[] {
     counter("signet_agent_issuance_total", "Requests for a certificate, first ones and renewals, by result", () =>
       by("result", metrics.issuance),
     ),
+    counter("signet_agent_renewals_total", "Requests for a successor of a certificate in use, by result", () =>
+      by("result", metrics.renewals),
+    ),
   ];
 }
 
 function sdsFamilies({ metrics }: AdminSources): Family[] {
   const sds = "signet_agent_sds";
   return [
+    gauge(`${sds}_connections`, "Connections of clients that are open", () => one(metrics.connections)),
     gauge(`${sds}_streams`, "SDS streams that are open", () => one(metrics.streams)),
     gauge(`${sds}_calls`, "SDS streams and calls of identified clients that are open, by method", () =>
       by("method", Object.entries(metrics.openStreams)),
@@ -65,6 +69,9 @@ function sdsFamilies({ metrics }: AdminSources): Family[] {
     ),
     counter(`${sds}_refused_streams_total`, "Streams ended by the agent, by reason", () =>
       by("code", metrics.refusedStreams),
+    ),
+    counter(`${sds}_refused_connections_total`, "Connections closed at once by the agent, by reason", () =>
+      by("reason", metrics.refusedConnections),
     ),
   ];
 }
@@ -118,6 +125,12 @@ function bundleFamilies({ bundle, metrics }: AdminSources): Family[] {
 function nodeFamilies({ csi, metrics }: AdminSources): Family[] {
   const name = "signet_agent_csi";
   return [
+    counter("signet_agent_clock_jumps_total", "Steps of the machine's clock, by direction", () =>
+      by("direction", Object.entries(metrics.clockJumps)),
+    ),
+    counter("signet_agent_sockets_restored_total", "Sockets that were taken away and made again, by role", () =>
+      by("role", metrics.restoredSockets),
+    ),
     gauge(`${name}_registered`, "1 while the kubelet has registered the CSI driver", () =>
       one(csi === undefined ? undefined : Number(csi.unregistered === undefined)),
     ),
