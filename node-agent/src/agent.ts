@@ -55,8 +55,8 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
 
   let bundleSecret: EncodedSecret | undefined;
   const bundleHolders = new Set<() => void>();
-  bundles.onChange(({ sequence, pem }) => {
-    bundleSecret = EncodedSecret.ofBundle(sequence, [{ trustDomain: trustDomain.name, rootsPem: pem }]);
+  bundles.onChange(({ pem }) => {
+    bundleSecret = EncodedSecret.ofBundle([{ trustDomain: trustDomain.name, rootsPem: pem }]);
     for (const onChange of [...bundleHolders]) onChange();
   });
 

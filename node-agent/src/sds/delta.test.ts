@@ -295,8 +295,8 @@ test.each(rules)("$rule ($source)", ({ holds }) => {
   holds(new DeltaClient(secrets), secrets);
 });
 
-test("roots that a CA, set up anew, has under a sequence of before are sent to who brings the others along", () => {
-  const bundle = (rootsPem: string) => EncodedSecret.ofBundle(1, [{ trustDomain: "cluster.local", rootsPem }]);
+test("roots that are others than those which the client brings along are sent", () => {
+  const bundle = (rootsPem: string) => EncodedSecret.ofBundle([{ trustDomain: "cluster.local", rootsPem }]);
   const [before, now] = [bundle("old roots"), bundle("new roots")];
   const client = new DeltaClient(new TestSecrets(), { open: () => ({ current: () => now, close: () => {} }) });
   client.ask({

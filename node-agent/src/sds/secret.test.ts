@@ -21,13 +21,13 @@ function context(secret: EncodedSecret, validator: Validator) {
 
 describe("a bundle", () => {
   test("for anybody is plain roots, and those of its own trust domain alone", () => {
-    const { trustedCa, customValidatorConfig } = context(EncodedSecret.ofBundle(1, [own, foreign]), "trusted-ca");
+    const { trustedCa, customValidatorConfig } = context(EncodedSecret.ofBundle([own, foreign]), "trusted-ca");
     expect(text(trustedCa)).toBe("own roots");
     expect(customValidatorConfig).toBeUndefined();
   });
 
   test("for Envoy's SPIFFE validator is roots by trust domain, and no plain ones, which would be trusted for all", () => {
-    const { trustedCa, customValidatorConfig } = context(EncodedSecret.ofBundle(1, [own, foreign]), "spiffe");
+    const { trustedCa, customValidatorConfig } = context(EncodedSecret.ofBundle([own, foreign]), "spiffe");
     expect(trustedCa).toBeUndefined();
     expect(customValidatorConfig?.name).toBe("envoy.tls.cert_validator.spiffe");
     expect(customValidatorConfig?.typedConfig?.typeUrl).toBe(
@@ -43,23 +43,21 @@ describe("a bundle", () => {
 });
 
 describe("a version", () => {
-  const bundle = (sequence: number, ...domains: [TrustDomainRoots, ...TrustDomainRoots[]]) =>
-    EncodedSecret.ofBundle(sequence, domains);
+  const bundle = (...domains: [TrustDomainRoots, ...TrustDomainRoots[]]) => EncodedSecret.ofBundle(domains);
 
   test("is the same for the same content, whoever made it", () => {
     for (const validator of ["trusted-ca", "spiffe"] as const) {
-      expect(bundle(1, own).in(validator).version).toBe(bundle(1, own).in(validator).version);
+      expect(bundle(own).in(validator).version).toBe(bundle(own).in(validator).version);
     }
   });
 
-  test("tells contents, sequences and forms apart", () => {
+  test("tells contents and forms apart", () => {
     const versions = [
-      bundle(1, own).in("trusted-ca"),
-      bundle(1, own).in("spiffe"),
-      bundle(2, own).in("trusted-ca"),
-      bundle(1, { ...own, rootsPem: "other roots" }).in("trusted-ca"),
-      bundle(1, { ...own, trustDomain: "renamed.example" }).in("spiffe"),
-      bundle(1, own, foreign).in("spiffe"),
+      bundle(own).in("trusted-ca"),
+      bundle(own).in("spiffe"),
+      bundle({ ...own, rootsPem: "other roots" }).in("trusted-ca"),
+      bundle({ ...own, trustDomain: "renamed.example" }).in("spiffe"),
+      bundle(own, foreign).in("spiffe"),
     ].map(({ version }) => version);
     expect(new Set(versions).size).toBe(versions.length);
   });
@@ -72,7 +70,7 @@ describe("a version", () => {
 });
 
 test("each form is encoded once for each name", () => {
-  const secret = EncodedSecret.ofBundle(1, [own]);
+  const secret = EncodedSecret.ofBundle([own]);
   for (const validator of ["trusted-ca", "spiffe"] as const) {
     expect(secret.in(validator).encode("ROOTCA")).toBe(secret.in(validator).encode("ROOTCA"));
     expect(secret.in(validator).encode("ROOTCA")).not.toBe(secret.in(validator).encode("ALL"));

@@ -47,17 +47,16 @@ export class EncodedSecret {
   }
 
   /**
-   * @param sequence of the caller's own trust domain
    * @param domains the caller's own first. Plain roots cannot be told apart by trust domain, so that any of them could
    * vouch for every name: that form has the roots of the first domain alone.
    */
-  static ofBundle(sequence: number, domains: readonly [TrustDomainRoots, ...TrustDomainRoots[]]): EncodedSecret {
+  static ofBundle(domains: readonly [TrustDomainRoots, ...TrustDomainRoots[]]): EncodedSecret {
     return new EncodedSecret((validator) => {
       const type = validator === "spiffe" ? spiffeContext(domains) : plainContext(domains[0]);
-      // A CA that was set up anew counts from the beginning: the sequence alone would call other roots the same.
+      // Not the bundle's sequence: it grows without a change of the roots, and a CA that was set up anew begins again.
       const content = toBinary(SecretSchema, create(SecretSchema, { type }));
       const digest = createHash("sha256").update(content).digest("hex").slice(0, 16);
-      return encodedOnce(`bundle-${sequence}-${digest}`, type);
+      return encodedOnce(`bundle-${digest}`, type);
     });
   }
 

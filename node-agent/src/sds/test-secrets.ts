@@ -52,7 +52,7 @@ export class TestSecrets {
     if (this.#gone.has(kind)) return undefined;
     const number = this.#numbers[kind];
     if (kind === "svid") return EncodedSecret.ofCertificate(`serial-${number}`, "chain", "key");
-    return EncodedSecret.ofBundle(number, [{ trustDomain: "cluster.local", rootsPem: `roots ${number}` }]);
+    return EncodedSecret.ofBundle([{ trustDomain: "cluster.local", rootsPem: `roots ${number}` }]);
   }
 
   version(kind: ResourceKind): string | undefined {
