@@ -1,6 +1,9 @@
 import { Command, CommanderError } from "commander";
+import { addDoctorOptions, type DoctorFlags } from "./doctor/flags.ts";
+import { addFetchCommand, type FetchFlags } from "./fetch/flags.ts";
 import { addInjectCommand, type InjectFlags } from "./inject/flags.ts";
 import { type SettingKey, settingKeys, settings } from "./settings.ts";
+import { addStatusCommand, type StatusFlags } from "./status/flags.ts";
 import { version } from "./version.ts";
 
 export interface Invocation {
@@ -33,7 +36,13 @@ Exit codes:
   1   anything else
 `;
 
-export type Outcome = { readonly run: Invocation } | { readonly inject: InjectFlags } | { readonly exitCode: number };
+export type Outcome =
+  | { readonly run: Invocation }
+  | { readonly inject: InjectFlags }
+  | { readonly status: StatusFlags }
+  | { readonly doctor: DoctorFlags }
+  | { readonly fetch: FetchFlags }
+  | { readonly exitCode: number };
 
 /** Reads the command line; help, version and misuse are answered here. */
 export async function readCommandLine(argv: readonly string[]): Promise<Outcome> {
@@ -43,28 +52,28 @@ export async function readCommandLine(argv: readonly string[]): Promise<Outcome>
     .version(version)
     .exitOverride()
     .showHelpAfterError("(see signet-agent --help)");
-  const run = program
-    .command("run")
-    .description("serve SDS until SIGTERM")
-    .option("--config <file>", "JSON or JSONC file with settings")
-    .addHelpText("after", explanation)
-    // Unknown flags are told together with every other fault instead of alone.
-    .allowUnknownOption()
-    .allowExcessArguments();
-  for (const key of settingKeys) {
-    const { fallback, flag, help, hint } = settings[key];
-    run.option(`${flag} ${hint}`, fallback === undefined ? help : `${help} (default: ${fallback})`);
-  }
-  run.action((options: Record<string, string | undefined>, command: Command) => {
-    const flags = Object.fromEntries(
-      settingKeys.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])),
-    );
-    const faults = command.args.map((word) =>
-      word.startsWith("-")
-        ? `${word.split("=")[0]}: unknown flag; see signet-agent run --help`
-        : `"${word}": not expected`,
-    );
-    outcome = { run: { configFile: options.config, flags, faults } };
+  const run = program.command("run").description("serve SDS until SIGTERM").addHelpText("after", explanation);
+  addSettings(run).action((options: Options, command: Command) => {
+    outcome = { run: invocationOf(options, command) };
+  });
+  addStatusCommand(program, (status) => {
+    outcome = { status };
+  });
+  const doctor = program
+    .command("doctor")
+    .description("look for whatever keeps the agent from its work, and say how to mend it");
+  addDoctorOptions(addSettings(doctor)).action((options: Options, command: Command) => {
+    const { json, token } = options;
+    outcome = {
+      doctor: {
+        ...invocationOf(options, command),
+        token: typeof token === "string" ? token : undefined,
+        json: json === true,
+      },
+    };
+  });
+  addFetchCommand(program, (fetch) => {
+    outcome = { fetch };
   });
   addInjectCommand(program, (given) => {
     outcome = { inject: given };
@@ -76,4 +85,36 @@ export async function readCommandLine(argv: readonly string[]): Promise<Outcome>
     return { exitCode: error.exitCode === 0 ? 0 : 2 };
   }
   return outcome;
+}
+
+type Options = Readonly<Record<string, string | boolean | undefined>>;
+
+function addSettings(command: Command): Command {
+  command
+    .option("--config <file>", "JSON or JSONC file with settings")
+    // Unknown flags are told together with every other fault instead of alone.
+    .allowUnknownOption()
+    .allowExcessArguments();
+  for (const key of settingKeys) {
+    const { fallback, flag, help, hint } = settings[key];
+    command.option(`${flag} ${hint}`, fallback === undefined ? help : `${help} (default: ${fallback})`);
+  }
+  return command;
+}
+
+function invocationOf(options: Options, command: Command): Invocation {
+  const given = (key: string) => {
+    const value = options[key];
+    return typeof value === "string" ? value : undefined;
+  };
+  const faults = command.args.map((word) =>
+    word.startsWith("-")
+      ? `${word.split("=")[0]}: unknown flag; see signet-agent ${command.name()} --help`
+      : `"${word}": not expected`,
+  );
+  const flags = settingKeys.flatMap((key) => {
+    const value = given(key);
+    return value === undefined ? [] : [[key, value] as const];
+  });
+  return { configFile: given("config"), flags: Object.fromEntries(flags), faults };
 }

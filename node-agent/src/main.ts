@@ -2,10 +2,13 @@ import { asSignetError, type SignetErrorCode } from "@signet/shared/errors";
 import { startAgent } from "./agent.ts";
 import { type Invocation, readCommandLine } from "./cli.ts";
 import { parseConfig } from "./config.ts";
+import type { DoctorFlags } from "./doctor/flags.ts";
+import type { FetchFlags } from "./fetch/flags.ts";
 import type { InjectFlags } from "./inject/flags.ts";
 import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { gatherSettings } from "./sources.ts";
+import type { StatusFlags } from "./status/flags.ts";
 
 /** What the process ends with, after sysexits.h where that has a fitting one; `cli.ts` tells them in the help. */
 const exitCodes: Partial<Record<SignetErrorCode, number>> = {
@@ -13,14 +16,27 @@ const exitCodes: Partial<Record<SignetErrorCode, number>> = {
   "socket-unavailable": 73,
   "socket-in-use": 73,
   "admin-unavailable": 69,
+  "agent-unreachable": 69,
 };
 
 const outcome = await readCommandLine(process.argv.slice(2));
 if ("run" in outcome) process.exitCode = await run(outcome.run);
 else if ("inject" in outcome) process.exitCode = await inject(outcome.inject);
-else process.exitCode = outcome.exitCode;
+else if ("exitCode" in outcome) process.exitCode = outcome.exitCode;
+else process.exitCode = await look(outcome);
 
-// Loaded only for it: the agent starts without what reads YAML.
+// Each is loaded only for it: the agent starts without what reads YAML or draws tables.
+async function look(outcome: { status: StatusFlags } | { doctor: DoctorFlags } | { fetch: FetchFlags }) {
+  try {
+    const io = (await import("./terminal/process-io.ts")).processIo();
+    if ("status" in outcome) return await (await import("./status/command.ts")).runStatus(outcome.status, io);
+    if ("doctor" in outcome) return await (await import("./doctor/command.ts")).runDoctor(outcome.doctor, io);
+    return await (await import("./fetch/command.ts")).runFetch(outcome.fetch, io);
+  } catch (caught) {
+    return tell(caught);
+  }
+}
+
 async function inject(flags: InjectFlags): Promise<number> {
   try {
     (await import("./inject/command.ts")).runInject(flags);

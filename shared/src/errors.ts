@@ -38,12 +38,14 @@ export const localErrorCodes = [
   "socket-unavailable",
   "socket-in-use",
   "admin-unavailable",
+  "agent-unreachable",
   "token-expired",
   "wrong-node",
   "ca-unreachable",
   "ca-busy",
   "ca-refused",
   "ca-answer-invalid",
+  "ca-identity-differs",
 ] as const;
 export type LocalErrorCode = (typeof localErrorCodes)[number];
 
