@@ -42,7 +42,8 @@ export interface MeshOptions {
   readonly node: PodIdentity["node"];
   readonly socket: string;
   readonly tokenHeader?: TokenHeader;
-  readonly apiType?: SdsApiType;
+  /** The same for all, or one for each namespace. */
+  readonly apiType?: SdsApiType | Readonly<Record<Namespace, SdsApiType>>;
   readonly nodeMetadata?: object;
   /** What sleep expects httpbin to be, when a test wants it to be wrong. */
   readonly expectedPeer?: (namespace: Namespace) => string;
@@ -148,7 +149,8 @@ async function makeWorkload(
   const identity = {
     nodeId: `${pod.pod.name}.${namespace}`,
     nodeCluster: name,
-    ...{ socket, tokenFile, tokenHeader, apiType, nodeMetadata, adminPort },
+    apiType: typeof apiType === "string" ? apiType : apiType[namespace],
+    ...{ socket, tokenFile, tokenHeader, nodeMetadata, adminPort },
   };
   return {
     name,
