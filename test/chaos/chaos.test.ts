@@ -113,3 +113,13 @@ function summary(seed: number): [string, string | number][] {
       .map(([kind, count]): [string, number] => [`event: ${kind}`, count]),
   ];
 }
+
+/** What the agent has to say, by how often it said it. */
+function logged(): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const line of readFileSync(stage.agent.logFile, "utf8").split("\n")) {
+    const message = /"msg":"([^"]{1,60})/.exec(line)?.[1];
+    if (message !== undefined) counts.set(message, (counts.get(message) ?? 0) + 1);
+  }
+  return [...counts].sort(([, a], [, b]) => b - a).slice(0, 12);
+}

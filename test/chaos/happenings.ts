@@ -3,12 +3,14 @@ import { existsSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodePem } from "@signet/shared/pem";
 import { until } from "../support/poll.ts";
-import type { Mood } from "./ca-door.ts";
+import type { CaDoor, Mood } from "./ca-door.ts";
 import { leadsTo, readCertificates } from "./invariants.ts";
-import type { Event, Where } from "./plan.ts";
+import type { Event, Where, WrongAnswer } from "./plan.ts";
 import type { Stage } from "./stage.ts";
 import type { Traffic } from "./traffic.ts";
 import { refuseSecrets } from "./watcher.ts";
+
+const patienceMs = 3_000;
 
 const seconds = (count: number) => sleep(count * 1_000);
 
@@ -39,7 +41,7 @@ export class Happenings {
       case "CA is busy":
         return await this.#doors(event.where, { status: event.status, retryAfter: event.retryAfter }, event.lasts);
       case "CA answers wrong":
-        return await this.#doors(event.where, { wrong: event.answer }, event.lasts);
+        return await this.#tellLies(event.where, event.answer, event.lasts);
       case "authorities change":
         return await this.#changeAuthorities();
       case "agent is killed":
@@ -73,13 +75,31 @@ export class Happenings {
 
   async #doors(where: Where, mood: Mood, lasts: number): Promise<string> {
     const { doors } = this.#stage;
-    const chosen = where === "all" ? doors : [doors[where]];
+    const chosen = this.#chosen(where);
     const count = () => doors.reduce((sum, { requests }) => sum + requests, 0);
     const before = count();
     await Promise.all(chosen.map((door) => door.setMood(mood)));
     await seconds(lasts);
     await Promise.all(chosen.map((door) => door.setMood("open")));
     return `${count() - before} requests meanwhile`;
+  }
+
+  async #tellLies(where: Where, wrong: WrongAnswer, lasts: number): Promise<string> {
+    const { doors } = this.#stage;
+    const lies = () => doors.reduce((sum, door) => sum + door.lies, 0);
+    const before = lies();
+    await Promise.all(this.#chosen(where).map((door) => door.setMood({ wrong })));
+    await seconds(lasts);
+    // A few workloads renew in any few seconds; an address that is not asked has nobody to tell.
+    const heard = until("somebody to hear it", () => lies() > before, { within: patienceMs });
+    await heard.catch(() => undefined);
+    await Promise.all(this.#chosen(where).map((door) => door.setMood("open")));
+    return `${lies() - before} told`;
+  }
+
+  #chosen(where: Where): readonly CaDoor[] {
+    const { doors } = this.#stage;
+    return where === "all" ? doors : [doors[where]];
   }
 
   async #changeAuthorities(): Promise<string> {

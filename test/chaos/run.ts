@@ -24,6 +24,8 @@ export interface ChaosOptions {
 }
 
 const lookMs = 250;
+// Of what acts on one part, also when it takes longer than planned.
+const restMs = 2_000;
 
 /** Lets everything of a plan happen on a stage under load, and waits until all is well again. */
 export async function runChaos(stage: Stage, random: Random, options: ChaosOptions): Promise<ChaosReport> {

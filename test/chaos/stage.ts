@@ -151,7 +151,9 @@ async function setUp(random: Random, undo: (() => Promise<void>)[]): Promise<Par
   const agent = await ChaosAgent.start({ folder, caUrl, nodeToken: nodeToken.file, faketime });
   undo.push(() => agent.stop());
   const { socket } = agent;
-  const mesh = await Mesh.create({ folder: join(folder, "mesh"), envoyBinary: binary, issuer, node, socket });
+  // Half of the Envoys ask for everything each time, half for what has changed.
+  const apiType = { foo: "GRPC", bar: "DELTA_GRPC" } as const;
+  const mesh = await Mesh.create({ folder: join(folder, "mesh"), envoyBinary: binary, issuer, node, socket, apiType });
   undo.push(() => mesh.stop());
   await mesh.start();
 
