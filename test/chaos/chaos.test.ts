@@ -108,6 +108,7 @@ function summary(seed: number): [string, string | number][] {
     ["memory of the agent, most", `${most.toFixed(0)} MiB`],
     ["longest start of an Envoy, to its identity", `${longestEnvoyStart} ms`],
     ["events that failed", faults.length],
+    ...logged().map(([message, count]): [string, number] => [`log: ${message}`, count]),
     ...[...happened]
       .sort(([a], [b]) => a.localeCompare(b))
       .map(([kind, count]): [string, number] => [`event: ${kind}`, count]),

@@ -59,9 +59,10 @@ export async function runChaos(stage: Stage, random: Random, options: ChaosOptio
   for (const step of plan) {
     await sleep(Math.max(0, step.at * 1_000 - timeline.seconds * 1_000));
     const part = partOf(step.event.kind);
+    const before = tails.get(part) ?? Promise.resolve();
     tails.set(
       part,
-      (tails.get(part) ?? Promise.resolve()).then(() => happen(step)),
+      before.then(() => happen(step)).then(() => sleep(restMs)),
     );
   }
   await Promise.all(tails.values());
