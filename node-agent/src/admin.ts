@@ -1,18 +1,36 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Clock } from "@signet/shared/deps";
 import { SignetError } from "@signet/shared/errors";
+import type { Bundle } from "./ca/bundle.ts";
+import type { CaEndpointView } from "./ca/endpoint-view.ts";
 import type { Address } from "./config.ts";
 import type { CsiDriver } from "./csi/driver.ts";
 import type { Metrics } from "./metrics.ts";
-import type { WorkloadView } from "./workload-view.ts";
+import type { SocketFault } from "./sds/kept-socket.ts";
+import { statusOf } from "./status.ts";
+import type { Workload } from "./svid/workload.ts";
+import { viewOf } from "./workload-view.ts";
 
 export interface AdminSources {
   readonly metrics: Metrics;
-  readonly workloads: () => readonly WorkloadView[];
-  readonly isListening: () => boolean;
-  readonly hasBundle: () => boolean;
+  readonly workloads: () => Iterable<Workload>;
+  /** Why clients cannot connect at the moment of asking, if so. */
+  readonly socketFault: () => SocketFault | undefined;
+  /** Undefined before the first one was learned. */
+  readonly bundle: () => Bundle | undefined;
+  readonly caEndpoints: () => readonly CaEndpointView[];
   /** Undefined where the agent is no CSI driver. */
   readonly csi: Pick<CsiDriver, "unregistered" | "volumes"> | undefined;
+  /** Wall-clock time. */
+  readonly now: Clock;
+  /** Seconds since the epoch. */
+  readonly startedAt: number;
+  readonly trustDomain: string;
+  /** Path, undefined where there is none for all pods. */
+  readonly socket: string | undefined;
+  /** Name of the node in its cluster, undefined where the agent was not told. */
+  readonly nodeName: string | undefined;
 }
 
 /** What the kubelet and Prometheus need; the rest is for this machine's loopback alone. */
@@ -30,21 +48,27 @@ const json = (value: unknown, status = 200): Answer => ({ status, body: `${JSON.
 
 /** The routes that say how the agent is doing. None of them shows a key, a token or a certificate. */
 function createRoutes(sources: AdminSources): Routes {
-  const { csi, hasBundle, isListening, workloads } = sources;
+  const { socketFault, workloads } = sources;
   let text: Promise<import("./prometheus.ts").PrometheusText> | undefined;
   const prometheus = () => {
     text ??= import("./prometheus.ts").then(({ PrometheusText }) => new PrometheusText(sources));
     return text;
   };
   return new Map<string, () => Answer | Promise<Answer>>([
-    ["/healthz", () => (isListening() ? json({ status: "ok" }) : json({ status: "not listening on the socket" }, 503))],
+    [
+      "/healthz",
+      () => {
+        // The kubelet restarts what fails here, which cuts streams that live on: only where that mends something.
+        const fault = socketFault();
+        return fault?.restartHelps === true ? json({ status: fault.reason }, 503) : json({ status: "ok" });
+      },
+    ],
     [
       "/readyz",
       () => {
         // A CA that goes away later changes nothing here: what is held goes on being served.
-        if (!isListening()) return json({ ready: false, reason: "the socket is not listening" }, 503);
-        if (!hasBundle()) return json({ ready: false, reason: "no trust bundle from the CA yet" }, 503);
-        if (csi?.unregistered !== undefined) return json({ ready: false, reason: csi.unregistered }, 503);
+        const reason = notReady(sources);
+        if (reason !== undefined) return json({ ready: false, reason }, 503);
         return json({ ready: true });
       },
     ],
@@ -55,8 +79,17 @@ function createRoutes(sources: AdminSources): Routes {
         return { body: await rendered.render(), contentType: rendered.contentType };
       },
     ],
-    ["/v1/workloads", () => json(workloads().map(({ expiresAt: _, ...view }) => view))],
+    ["/v1/status", () => json(statusOf(sources, notReady(sources)))],
+    ["/v1/workloads", () => json(Array.from(workloads(), viewOf))],
   ]);
+}
+
+/** Why pods cannot get what they need from this agent, undefined when they can. */
+function notReady({ bundle, csi, socketFault }: AdminSources): string | undefined {
+  const fault = socketFault();
+  if (fault !== undefined) return fault.reason;
+  if (bundle() === undefined) return "no trust bundle from the CA yet";
+  return csi?.unregistered;
 }
 
 /**

@@ -9,14 +9,14 @@ import { FollowedFile } from "./followed-file.ts";
 import { type Caller, readCaller } from "./identity/caller.ts";
 import { followNodeToken, noNodeToken } from "./identity/node-token.ts";
 import { readToken } from "./identity/token.ts";
+import { KeptSocket, type SocketFault } from "./sds/kept-socket.ts";
 import { EncodedSecret } from "./sds/secret.ts";
 import { type Principal, SdsServer, type SdsServerOptions } from "./sds/server.ts";
-import { type ListeningSocket, listenOnSocket } from "./sds/socket.ts";
 import { type WorkloadLimits, Workloads } from "./svid/workloads.ts";
-import { viewOf } from "./workload-view.ts";
 
 // Streams are told to end at once; this is for peers that do not listen any more.
 const drainMilliseconds = 2_000;
+const stopping: SocketFault = { reason: "the agent is stopping", restartHelps: true };
 
 export interface Agent {
   /** Where the admin routes are, undefined when they are off. */
@@ -36,7 +36,8 @@ export interface Agent {
  */
 export async function startAgent(config: Config, deps: Deps, limits: Partial<WorkloadLimits> = {}): Promise<Agent> {
   const { log, metrics, now } = deps;
-  const { names, trustDomain, validator } = config;
+  const { caUrls, names, proxies, trustDomain, validator } = config;
+  const startedAt = now();
   const nodeToken = config.nodeToken === undefined ? noNodeToken : followNodeToken(config.nodeToken, log);
   const pinnedCa =
     config.caCert === undefined
@@ -47,8 +48,8 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
 
   // What the socket does not need is loaded while the first Envoys are already connecting.
   const loading = Promise.all([import("./ca/client.ts"), import("./ca/bundle-poll.ts"), import("./svid/issue.ts")]);
-  const issue = loading.then(([{ CaClient }, , { createIssue }]) => {
-    const client = new CaClient({ url: config.caUrl, pinnedCa, nodeToken });
+  const issue = loading.then(async ([{ CaClient }, , { createIssue }]) => {
+    const client = await CaClient.open({ urls: caUrls, proxies, ...{ pinnedCa, nodeToken, agenda, deps } });
     return { client, issue: createIssue({ client, bundles, ttlSeconds: config.ttlSeconds, deps }) };
   });
   const workloads = new Workloads({ issue: async (what) => (await issue).issue(what), agenda, deps, limits });
@@ -83,7 +84,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     deps,
   });
 
-  let socket: ListeningSocket | undefined;
+  let socket: KeptSocket | undefined;
   let csi: CsiDriver | undefined;
   let stopped = false;
   const servers: AdminServer[] = [];
@@ -95,7 +96,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     workloads.stop();
     agenda.stop();
     const { client } = await issue;
-    await client.close();
+    client.close();
     await Promise.all(servers.map((one) => one.close()));
   };
   const stop = async () => {
@@ -104,18 +105,19 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
   };
   try {
     if (config.socket !== undefined) {
-      socket = await listenOnSocket({
+      socket = await KeptSocket.listen({
+        role: "shared",
         path: config.socket,
         mode: config.socketMode,
-        log,
+        ...{ agenda, deps, log },
         onConnection: (connection) => server.connect(connection),
       });
-      log.info({ socket: config.socket, trustDomain: trustDomain.name, caUrl: config.caUrl.href }, "serving SDS");
+      log.info({ socket: config.socket, trustDomain: trustDomain.name, caUrls: caUrls.map(({ href }) => href) }, "serving SDS");
     }
     if (config.csi !== undefined) {
       const { startCsiDriver } = await import("./csi/driver.ts");
       csi = await startCsiDriver({
-        ...{ config: config.csi, readCaller: callerOf, names, validator, openBundle, workloads, deps },
+        ...{ config: config.csi, agenda, readCaller: callerOf, names, validator, openBundle, workloads, deps },
       });
     }
     const { client } = await issue;
@@ -123,10 +125,16 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     new BundlePoll(client, bundles, agenda, deps).start();
     const sources: AdminSources = {
       metrics,
-      workloads: () => [...workloads.all].map(viewOf),
-      isListening: () => !stopped,
-      hasBundle: () => bundles.current !== undefined,
+      workloads: () => workloads.all,
+      socketFault: () => (stopped ? stopping : (socket?.fault ?? csi?.socketFault)),
+      bundle: () => bundles.current,
+      caEndpoints: () => client.endpoints,
       csi,
+      now,
+      startedAt,
+      trustDomain: trustDomain.name,
+      socket: config.socket,
+      nodeName: config.csi?.nodeName,
     };
     const serve = async (address: Config["admin"], how: "serveAdmin" | "serveTelemetry", what: string) => {
       if (address === "off") return undefined;

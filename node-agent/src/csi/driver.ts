@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { asSignetError } from "@signet/shared/errors";
+import type { Agenda } from "../agenda.ts";
 import type { CsiConfig } from "../config.ts";
 import { Identity, Node } from "../gen/csi/v1/csi_pb.ts";
 import { Registration } from "../gen/pluginregistration/api_pb.ts";
 import type { Caller } from "../identity/caller.ts";
-import { type ListeningSocket, listenOnSocket } from "../sds/socket.ts";
+import { KeptSocket, type SocketFault, type SocketRole } from "../sds/kept-socket.ts";
 import { version } from "../version.ts";
 import { readVolumes } from "./kubelet-records.ts";
 import { driverName } from "./names.ts";
@@ -16,6 +17,7 @@ import { readTarget } from "./target.ts";
 
 export interface CsiOptions extends PodSocketOptions {
   readonly config: CsiConfig;
+  readonly agenda: Agenda;
   /** May throw SignetError. */
   readonly readCaller: (token: string) => Caller;
 }
@@ -23,6 +25,8 @@ export interface CsiOptions extends PodSocketOptions {
 export interface CsiDriver {
   /** Why the kubelet cannot use this driver (yet), undefined when it can. */
   readonly unregistered: string | undefined;
+  /** Why the kubelet cannot connect at the moment of asking, if so. */
+  readonly socketFault: SocketFault | undefined;
   readonly volumes: { readonly size: number; readonly withoutToken: number };
   stop(): Promise<void>;
 }
@@ -39,7 +43,7 @@ const socketMode = 0o600;
  * kubelet mounts.
  * @throws SignetError `socket-unavailable`, `socket-in-use` when the kubelet's two sockets cannot be made
  */
-export async function startCsiDriver({ config, readCaller, ...options }: CsiOptions): Promise<CsiDriver> {
+export async function startCsiDriver({ agenda, config, readCaller, ...options }: CsiOptions): Promise<CsiDriver> {
   const { endpoint, kubeletDir, nodeName, socket } = config;
   const { log, metrics } = options.deps;
   const sockets = new PodSockets(options);
@@ -82,10 +86,13 @@ export async function startCsiDriver({ config, readCaller, ...options }: CsiOpti
     },
   });
 
-  const listening: ListeningSocket[] = [];
-  const listen = async (path: string) => {
+  const listening: KeptSocket[] = [];
+  const listen = async (role: SocketRole, path: string, onRestored = () => {}) => {
     listening.push(
-      await listenOnSocket({ path, mode: socketMode, log, onConnection: (connection) => kubelet.connect(connection) }),
+      await KeptSocket.listen({
+        ...{ role, path, mode: socketMode, log, agenda, deps: options.deps, onRestored },
+        onConnection: (connection) => kubelet.connect(connection),
+      }),
     );
   };
   const stop = async () => {
@@ -94,8 +101,11 @@ export async function startCsiDriver({ config, readCaller, ...options }: CsiOpti
     await sockets.stop();
   };
   try {
-    await listen(socket);
-    await listen(join(kubeletDir, "plugins_registry", `${driverName}-reg.sock`));
+    await listen("csi", socket);
+    await listen("registration", join(kubeletDir, "plugins_registry", `${driverName}-reg.sock`), () => {
+      // The kubelet watches the directory: it has let go of the driver with the file, and comes for the new one.
+      unregistered = "the registration socket was taken away; it is there again, and the kubelet has not come yet";
+    });
   } catch (error) {
     await stop();
     throw error;
@@ -104,6 +114,9 @@ export async function startCsiDriver({ config, readCaller, ...options }: CsiOpti
   return {
     get unregistered() {
       return unregistered;
+    },
+    get socketFault() {
+      return listening.map(({ fault }) => fault).find((fault) => fault !== undefined);
     },
     volumes: sockets,
     stop,

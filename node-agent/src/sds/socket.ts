@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, linkSync, lstatSync, type Stats, statSync, unlinkSync } from "node:fs";
+import { accessSync, constants, linkSync, lstatSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { basename, dirname, join } from "node:path";
 import type { Logger } from "@signet/shared/deps";
@@ -22,6 +22,8 @@ export interface SocketOptions {
 }
 
 export interface ListeningSocket {
+  /** Whether what is at `path` now is this very socket; at the path that it was made for, unless told another. */
+  isAt(path?: string): boolean;
   /**
    * Takes no more connections, and takes the file away unless somebody else's is there by now.
    * @param keepFile leaves the file, so that a client still sees that something belongs there
@@ -51,15 +53,19 @@ export async function listenOnSocket(options: SocketOptions): Promise<ListeningS
   } catch (cause) {
     server.close();
     if (isErrno(cause, "EEXIST")) throw inUse(place);
-    throw unavailable(place, `it cannot be put into its directory (${reasonOf(cause)})`, cause);
+    const code = reasonOf(cause);
+    throw unavailable(place, `it cannot be put into its directory (${code}); ${mends[code] ?? mend}`, cause);
   }
   unlinkSync(bound);
   const own = lstatSync(path);
   server.on("error", (error) => log.error({ reason: error.message }, "socket"));
+  // While it is open its inode is not given to another file, so that the number tells them apart.
+  const isAt = (where = path) => isSame(own, lookAt(where));
   return {
+    isAt,
     close: ({ keepFile = false } = {}) => {
       if (!keepFile) {
-        if (isSame(own, lookAt(path))) unlinkSync(path);
+        if (isAt()) removeOwn(path, log);
         else log.warn({ path: shownPath }, "the socket is not ours any more; left where it is");
       }
       server.close();
@@ -92,6 +98,10 @@ function checkDirectory(place: Place, log: Logger): void {
     );
   }
   if (!stats.isDirectory()) throw unavailable(place, `${directory} is no directory`);
+  // What is mounted is still to be seen after it was deleted where it came from, but takes nothing any more.
+  if (stats.nlink === 0) {
+    throw unavailable(place, `the directory ${directory} was deleted where it is mounted from; restart this container`);
+  }
   try {
     accessSync(dirname(place.path), constants.W_OK | constants.X_OK);
   } catch (cause) {
@@ -103,6 +113,12 @@ function checkDirectory(place: Place, log: Logger): void {
 }
 
 const mend = "mount it writable, or give it to the user that the agent runs as";
+const mends: Readonly<Record<string, string>> = {
+  ENOSPC: "its disk is full: free space or inodes",
+  EDQUOT: "its disk's quota is used up: free space",
+  EMFILE: "raise the limit of open files (LimitNOFILE=, ulimit -n)",
+  ENFILE: "the machine has no more open files to give (fs.file-max)",
+};
 
 // A socket that refuses connections was left behind by a process that is gone. Anything else is somebody's.
 async function clearStale(place: Place, log: Logger): Promise<void> {
@@ -117,9 +133,41 @@ async function clearStale(place: Place, log: Logger): Promise<void> {
     throw unavailable(place, "a socket of another user is there; remove it, or run as that user");
   }
   if (answer !== "ECONNREFUSED") throw inUse(place);
-  if (!isSame(there, lookAt(path))) throw inUse(place);
-  unlinkSync(path);
+  removeStale(place, there);
   log.info({ path: shown }, "took the place of a socket that nobody serves any more");
+}
+
+// Two agents can see the same stale socket at once. What is moved aside is looked at before it is removed: the slower one
+// would else take away what the quicker one has put there meanwhile.
+function removeStale(place: Place, stale: Stats): void {
+  const { path } = place;
+  const aside = join(dirname(path), temporaryName(basename(path)));
+  try {
+    renameSync(path, aside);
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return;
+    throw unavailable(place, `a socket that nobody serves cannot be taken away (${reasonOf(cause)}); ${mend}`, cause);
+  }
+  const moved = lookAt(aside);
+  // The number alone does not do here: nobody holds a stale socket's inode, so that it is soon another's.
+  const isStale = isSame(stale, moved) && stale.mtimeMs === moved?.mtimeMs;
+  try {
+    if (!isStale) linkSync(aside, path);
+  } catch (cause) {
+    if (!isErrno(cause, "EEXIST")) throw unavailable(place, `another's cannot be put back (${reasonOf(cause)})`, cause);
+  } finally {
+    unlinkSync(aside);
+  }
+  if (!isStale) throw inUse(place);
+}
+
+// Stopping goes on without it: the next agent finds it stale.
+function removeOwn(path: string, log: Logger): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    log.warn({ path, reason: reasonOf(error) }, "the socket cannot be taken away; nobody serves it any more");
+  }
 }
 
 /** The error code with which a connection failed, or a word for how it did not. */
@@ -140,7 +188,8 @@ function tryConnect(path: string): Promise<string> {
 function bind(server: Server, bound: string, mode: number, place: Place): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause) => {
-      reject(unavailable(place, `its directory takes no socket (${reasonOf(cause)}); ${mend}`, cause));
+      const code = reasonOf(cause);
+      reject(unavailable(place, `its directory takes no socket (${code}); ${mends[code] ?? mend}`, cause));
     });
     server.once("listening", () => {
       server.removeAllListeners("error");
@@ -163,7 +212,12 @@ function temporaryName(final: string): string {
 }
 
 function lookAt(path: string): Stats | undefined {
-  return lstatSync(path, { throwIfNoEntry: false });
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    // Below something that is no directory any more, or in one that cannot be entered.
+    return undefined;
+  }
 }
 
 function isSame(own: Stats, other: Stats | undefined): boolean {
