@@ -6,6 +6,8 @@ export type Cancel = () => void;
 /** The outside world as the agent's core sees it; the clock is wall-clock time in seconds. */
 export interface Deps {
   readonly now: Clock;
+  /** Seconds since whenever; a step of the wall clock does not touch it. */
+  readonly monotonic: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Runs `run` once after `milliseconds`, which never exceeds what a timer can hold. */

@@ -49,11 +49,12 @@ async function inject(flags: InjectFlags): Promise<number> {
 async function run({ configFile, flags, faults }: Invocation): Promise<number> {
   try {
     const gathered = gatherSettings({ flags, env: process.env, file: configFile });
-    const config = parseConfig(gathered.given, [...faults, ...gathered.faults]);
+    const config = parseConfig(gathered.given, [...faults, ...gathered.faults], process.env);
     const signal = firstSignal();
     const log = createLog(config.logLevel);
     const agent = await startAgent(config, {
       now: () => Date.now() / 1_000,
+      monotonic: () => performance.now() / 1_000,
       random: Math.random,
       setTimer: (callback, milliseconds) => {
         const timer = setTimeout(callback, milliseconds);

@@ -38,8 +38,6 @@ export class Metrics {
   bundleFailures = 0;
   /** The kubelet's requests for a pod's socket by result: `published` or the code of the error. */
   readonly publishing = new Map<string, number>();
-  /** Times that the wall clock was seen to jump, either way; a suspended machine counts too. */
-  clockJumps = 0;
   /** Seconds since the epoch of the last answer of the CA that was no failure. */
   caLastSuccess: number | undefined;
   /** Requests to the CA, by `<url> <result>`: `ok`, or the code of the error. */

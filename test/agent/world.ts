@@ -13,12 +13,15 @@ import { until } from "../support/poll.ts";
 import { type Pod, ScriptedCa } from "../support/scripted-ca.ts";
 import { SdsClient, type SeenResponse } from "./sds-client.ts";
 
-/** Wall-clock time that can be moved on; whatever falls due by that happens at once. */
+/** Time that can be moved on; whatever falls due by that happens at once. */
 export class TestClock {
   #offset = 0;
+  #passed = 0;
   readonly #pending = new Set<{ due: number; run: () => void; timer: NodeJS.Timeout }>();
 
   readonly now = (): number => Date.now() / 1_000 + this.#offset;
+
+  readonly monotonic = (): number => performance.now() / 1_000 + this.#passed;
 
   readonly setTimer = (run: () => void, milliseconds: number): (() => void) => {
     const entry = {
@@ -40,8 +43,14 @@ export class TestClock {
     return this.#pending.size;
   }
 
+  /** Sets the wall clock, or suspends the machine: no time passes for the process. */
+  step(seconds: number): void {
+    this.#offset += seconds;
+  }
+
   advance(seconds: number): void {
     this.#offset += seconds;
+    this.#passed += seconds;
     // The agent never sleeps longer than half a minute; a clock that jumps wakes it as that would.
     for (const entry of [...this.#pending]) {
       clearTimeout(entry.timer);
@@ -95,7 +104,14 @@ export class World {
     const { clock, metrics } = this;
     this.agent = await startAgent(
       config,
-      { now: clock.now, setTimer: clock.setTimer, random: () => 0.5, log: this.#log(), metrics },
+      {
+        now: clock.now,
+        monotonic: clock.monotonic,
+        setTimer: clock.setTimer,
+        random: () => 0.5,
+        log: this.#log(),
+        metrics,
+      },
       limits,
     );
   }
