@@ -87,6 +87,7 @@ describe("the command line", () => {
       SIGNET_CA_URL: "http://ca.example.com",
       SIGNET_TRUSTDOMAIN: "cluster.local",
       SIGNET_CONFIG: "{}",
+      SIGNET_VALIDATOR: "spire",
       SIGNET_CA_SERVICE_HOST: "10.0.0.1",
       SIGNET_CA_PORT_8443_TCP_ADDR: "10.0.0.1",
     });
@@ -102,6 +103,7 @@ describe("the command line", () => {
       "caUrl (SIGNET_CA_URL): http://ca.example.com is not safe",
       "SIGNET_TRUSTDOMAIN: unknown variable",
       "trustDomain: missing; give --trust-domain",
+      'validator (SIGNET_VALIDATOR): "spire" is none of trusted-ca, spiffe',
     ]) {
       expect(text).toContain(part);
     }
