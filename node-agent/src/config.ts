@@ -6,6 +6,7 @@ import { configError } from "@signet/shared/faults";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import { isLoopbackHost } from "@signet/shared/url";
 import { readPinnedCa } from "./ca/pinned-ca.ts";
+import { proxyFor } from "./ca/proxy.ts";
 import { type LogLevel, logLevels } from "./log-levels.ts";
 import type { ResourceNames } from "./sds/names.ts";
 import { type Validator, validators } from "./sds/validator.ts";
@@ -13,7 +14,10 @@ import { type SettingKey, settings } from "./settings.ts";
 
 /** What the agent runs with: validated, nothing left to check. */
 export interface Config {
-  readonly caUrl: URL;
+  /** In the order of preference. */
+  readonly caUrls: readonly URL[];
+  /** Proxies by the URL of {@link caUrls} that is asked through them. */
+  readonly proxies: ReadonlyMap<URL, URL>;
   /** File. */
   readonly caCert: string | undefined;
   readonly trustDomain: TrustDomain;
@@ -58,9 +62,14 @@ export type Settings = Partial<Record<SettingKey, Setting>>;
 /**
  * Turns settings into a configuration.
  * @param faults what went wrong on the way here; told together with what is found here
+ * @param env where the variables that name proxies are
  * @throws SignetError `config-invalid` with every fault, each naming its key and what would be right
  */
-export function parseConfig(given: Settings, faults: readonly string[] = []): Config {
+export function parseConfig(
+  given: Settings,
+  faults: readonly string[] = [],
+  env: Readonly<Record<string, string | undefined>> = {},
+): Config {
   const found = [...faults];
   const take = <T>(key: SettingKey, read: (value: string) => T): T | undefined => {
     const { value, source } = given[key] ?? { value: settings[key].fallback, source: key };
@@ -77,7 +86,9 @@ export function parseConfig(given: Settings, faults: readonly string[] = []): Co
     }
   };
   const config = {
-    caUrl: take("caUrl", readCaUrl),
+    caUrls: take("caUrl", (text) =>
+      readCaUrls(text, (fault) => found.push(`caUrl (${given.caUrl?.source}): ${fault}`)),
+    ),
     caCert: take("caCert", readCaCert),
     trustDomain: take("trustDomain", readTrustDomain),
     socket: take("socket", readSocket),
@@ -100,7 +111,7 @@ export function parseConfig(given: Settings, faults: readonly string[] = []): Co
     admin,
     allBundles,
     bundle,
-    caUrl,
+    caUrls,
     csiSocket,
     logLevel,
     socket,
@@ -110,6 +121,7 @@ export function parseConfig(given: Settings, faults: readonly string[] = []): Co
     trustDomain,
     validator,
   } = config;
+  const proxies = readProxies(caUrls ?? [], env, found);
   const csi = readCsi(config, given.nodeName !== undefined, found);
   if (socket === "off" && csiSocket === "off") {
     found.push("socket: off, and so is csiSocket; nobody could ask for anything, so give one of them");
@@ -119,7 +131,7 @@ export function parseConfig(given: Settings, faults: readonly string[] = []): Co
   }
   if (
     found.length > 0 ||
-    caUrl === undefined ||
+    caUrls === undefined ||
     trustDomain === undefined ||
     socket === undefined ||
     socketMode === undefined ||
@@ -137,7 +149,8 @@ export function parseConfig(given: Settings, faults: readonly string[] = []): Co
   const names = { svid, bundle, allBundles };
   return {
     ...{
-      caUrl,
+      caUrls,
+      proxies,
       caCert,
       trustDomain,
       nodeToken,
@@ -169,6 +182,39 @@ function readCsi(parts: CsiParts, nodeNameGiven: boolean, found: string[]): CsiC
   }
   if (nodeName === undefined || kubeletDir === undefined) return undefined;
   return { socket: csiSocket, endpoint: csiEndpoint ?? csiSocket, kubeletDir, nodeName };
+}
+
+/** @param tell takes the fault of each URL that has one */
+function readCaUrls(text: string, tell: (fault: string) => void): readonly URL[] {
+  const urls = new Map<string, URL>();
+  for (const part of text.split(",")) {
+    try {
+      const url = readCaUrl(part.trim());
+      if (urls.has(url.href)) throw fault(`${url.href} stands twice`);
+      urls.set(url.href, url);
+    } catch (error) {
+      tell(asSignetError(error, "config-invalid").message);
+    }
+  }
+  return [...urls.values()];
+}
+
+function readProxies(
+  caUrls: readonly URL[],
+  env: Readonly<Record<string, string | undefined>>,
+  found: string[],
+): ReadonlyMap<URL, URL> {
+  const proxies = new Map<URL, URL>();
+  for (const url of caUrls) {
+    try {
+      const proxy = proxyFor(url, env);
+      if (proxy !== undefined) proxies.set(url, proxy);
+    } catch (error) {
+      const { message } = asSignetError(error, "config-invalid");
+      if (!found.includes(message)) found.push(message);
+    }
+  }
+  return proxies;
 }
 
 function readCaUrl(text: string): URL {

@@ -13,8 +13,8 @@ type Text = Omit<SettingText, "flag" | "env">;
 
 const texts = {
   caUrl: {
-    hint: "<url>",
-    help: "the CA, https://...; plain http only to a loopback address (required)",
+    hint: "<url,...>",
+    help: "the CA, https://...; more URLs of the same CA after commas, the preferred first; plain http only to a loopback address (required)",
     required: true,
   },
   caCert: { hint: "<file>", help: "PEM of the CA certificates that may vouch for the CA's https server" },

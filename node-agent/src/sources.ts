@@ -69,6 +69,13 @@ function fromFile(file: string, faults: string[]): Record<string, Setting> {
   for (const [key, value] of Object.entries(document)) {
     if (!(settingKeys as readonly string[]).includes(key)) {
       faults.push(`${key} (${file}): unknown key; known are ${settingKeys.join(", ")}`);
+    } else if (
+      key === "caUrl" &&
+      Array.isArray(value) &&
+      value.length > 0 &&
+      value.every((one) => typeof one === "string")
+    ) {
+      given[key] = { value: value.join(","), source: file };
     } else if (typeof value !== "string") {
       faults.push(`${key} (${file}): a string is expected, such as "${settings[key as SettingKey].fallback ?? "..."}"`);
     } else given[key] = { value, source: file };

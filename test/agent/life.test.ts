@@ -170,7 +170,9 @@ describe("wrong answers are never served", () => {
         .request({ names: ["default"] });
       await world.untilRequests(2);
       expect(stream.received).toHaveLength(0);
-      expect(world.metrics.issuance.get("ca-answer-invalid")).toBeGreaterThan(0);
+      expect(world.metrics.issuance.get(wrong === "id" ? "ca-identity-differs" : "ca-answer-invalid")).toBeGreaterThan(
+        0,
+      );
       expect(world.metrics.bundleSequence ?? 1).toBe(1);
       world.ca.script = "issue";
       await stream.next();

@@ -1,24 +1,8 @@
-import { createHmac, generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from "node:crypto";
+import { createHmac, randomBytes, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { fromBase64Url, toBase64Url, toHex } from "@signet/shared/base64";
-import {
-  bitString,
-  boolean,
-  contextTag,
-  DerReader,
-  explicit,
-  namedBits,
-  octetString,
-  oid,
-  sequence,
-  setOf,
-  Tag,
-  time,
-  tlv,
-  unsignedInteger,
-} from "@signet/shared/der";
-import { KeyUsageBit, Oid } from "@signet/shared/oids";
+import { fromBase64Url, toBase64Url } from "@signet/shared/base64";
 import { decodeSinglePem, encodePem } from "@signet/shared/pem";
+import { type Authority, makeAuthority, newKey, publicKeyOf, signLeaf } from "./small-authority.ts";
 
 /** How the CA answers the next requests for a certificate. */
 export type Script =
@@ -32,11 +16,22 @@ export type Script =
         | "chain"
         | "expired"
         | "future"
+        | "long-lived"
         | "not-json"
         | "empty-bundle"
         | "other-domain"
         | "huge";
     };
+
+/** What the CA does to a batch; each of its items goes by the {@link Script}. */
+export type BatchScript =
+  | "answer"
+  | "unsupported"
+  | "swap"
+  | "drop"
+  | "too-many"
+  | "duplicate"
+  | { readonly status: number };
 
 export interface Pod {
   readonly namespace: string;
@@ -51,6 +46,21 @@ export interface SeenRequest {
   readonly nodeToken: string | undefined;
   readonly csr: string;
   readonly ttlSeconds: number | undefined;
+}
+
+interface Asked {
+  readonly token: string;
+  readonly csr: string;
+  readonly ttlSeconds?: number;
+}
+
+/** Status, what goes with it, and the header that says when to come back. */
+interface Reply {
+  readonly status: number;
+  readonly document: object;
+  /** In place of the document. */
+  readonly text?: string | undefined;
+  readonly retryAfter?: number | undefined;
 }
 
 export interface ScriptedCaOptions {
@@ -70,6 +80,11 @@ const encoder = new TextEncoder();
  */
 export class ScriptedCa {
   script: Script = "issue";
+  /** Goes before {@link script} for the tokens that it gives one for. */
+  scriptFor: (serviceAccount: string) => Script | undefined = () => undefined;
+  batchScript: BatchScript = "answer";
+  /** Number of items of each request to the batch route, oldest first. */
+  readonly batches: number[] = [];
   /** Requests for certificates, oldest first. */
   readonly requests: SeenRequest[] = [];
   bundleRequests = 0;
@@ -174,32 +189,75 @@ export class ScriptedCa {
     }
     let body = "";
     for await (const chunk of request.setEncoding("utf8")) body += chunk;
-    const { csr, ttlSeconds } = JSON.parse(body) as { csr: string; ttlSeconds?: number };
-    const token = request.headers.authorization?.replace("Bearer ", "") ?? "";
     const nodeToken = request.headers["signet-node-token"];
-    this.requests.push({ token, nodeToken: typeof nodeToken === "string" ? nodeToken : undefined, csr, ttlSeconds });
-    const { script } = this;
+    const seen = (asked: Asked) => {
+      this.requests.push({
+        ...{ token: asked.token, csr: asked.csr, ttlSeconds: asked.ttlSeconds },
+        nodeToken: typeof nodeToken === "string" ? nodeToken : undefined,
+      });
+    };
+    if (request.url === "/v1/certificates/batch") {
+      this.#answerBatch(JSON.parse(body).requests, response, seen);
+      return;
+    }
+    const token = request.headers.authorization?.replace("Bearer ", "") ?? "";
+    const asked: Asked = { ...JSON.parse(body), token };
+    seen(asked);
+    const script = this.#scriptOf(asked);
     if (script === "hang") return;
-    if (typeof script === "object" && "status" in script) {
-      if (script.retryAfter !== undefined) response.setHeader("retry-after", String(script.retryAfter));
-      this.#problem(response, script.status, script.code ?? "cannot-sign", script.body);
-      return;
-    }
-    const claims = this.#readToken(token);
-    if (claims === undefined) {
-      this.#problem(response, 401, "token-not-accepted");
-      return;
-    }
-    const wrong = script === "issue" ? undefined : script.wrong;
+    const wrong = typeof script === "object" && "wrong" in script ? script.wrong : undefined;
     if (wrong === "not-json") response.writeHead(201).end("<html>");
     else if (wrong === "huge") response.writeHead(201).end("x".repeat(2_000_000));
-    else sendJson(response, 201, this.#certificate(claims, csr, wrong));
+    else send(response, this.#reply(asked, script));
+  }
+
+  #answerBatch(items: readonly Asked[], response: ServerResponse, seen: (asked: Asked) => void): void {
+    const { batchScript, script } = this;
+    this.batches.push(items.length);
+    if (batchScript === "unsupported") {
+      send(response, problemOf(404, "not-found"));
+      return;
+    }
+    for (const item of items) seen(item);
+    const scripts = items.map((item) => this.#scriptOf(item));
+    if (scripts.includes("hang")) return;
+    if (typeof batchScript === "object") {
+      send(response, problemOf(batchScript.status, "of-the-batch"));
+      return;
+    }
+    if (typeof script === "object" && "status" in script) {
+      // As the real CA: what fails for all, as a token of the agent's own would, fails the whole.
+      send(response, this.#reply({ token: "", csr: "" }, script));
+      return;
+    }
+    const results = items.map((item, at) => {
+      const { status, document, retryAfter } = this.#reply(item, scripts[at] ?? "issue");
+      if (status === 201) return { status, certificate: document };
+      return { status, problem: document, ...(retryAfter !== undefined && { retryAfterSeconds: retryAfter }) };
+    });
+    send(response, { status: 200, document: { results: spoil(results, batchScript) } });
+  }
+
+  #scriptOf({ token }: Asked): Script {
+    const account = this.#readToken(token)?.serviceAccount;
+    return (account === undefined ? undefined : this.scriptFor(account)) ?? this.script;
+  }
+
+  #reply({ token, csr }: Asked, script: Script): Reply {
+    if (typeof script === "object" && "status" in script) {
+      const { body: text, code = "cannot-sign", retryAfter, status } = script;
+      return { ...problemOf(status, code), text, retryAfter };
+    }
+    const claims = this.#readToken(token);
+    if (claims === undefined) return problemOf(401, "token-not-accepted");
+    const wrong = typeof script === "object" ? script.wrong : undefined;
+    return { status: 201, document: this.#certificate(claims, csr, wrong) };
   }
 
   #answerBundle(request: IncomingMessage, response: ServerResponse): void {
     this.bundleRequests++;
     if (this.bundleDown) {
-      this.#problem(response, 503, "cannot-sign");
+      send(response, problemOf(503, "cannot-sign"));
       return;
     }
     const etag = `"${this.sequence}"`;
@@ -207,16 +265,11 @@ export class ScriptedCa {
     if (request.headers["if-none-match"] === etag) {
       this.bundleNotModified++;
       response.writeHead(304).end();
-    } else sendJson(response, 200, this.#bundle());
+    } else send(response, { status: 200, document: this.#bundle() });
   }
 
   #bundle() {
     return { trustDomain: this.#trustDomain, sequence: this.sequence, refreshHintSeconds: 60, roots: this.rootPems };
-  }
-
-  #problem(response: ServerResponse, status: number, code: string, body?: string): void {
-    const document = { type: `urn:signet:problem:${code}`, title: `title of ${code}`, status, requestId: "request-1" };
-    response.writeHead(status, { "content-type": "application/problem+json" }).end(body ?? JSON.stringify(document));
   }
 
   #readToken(token: string): { namespace: string; serviceAccount: string } | undefined {
@@ -240,7 +293,8 @@ export class ScriptedCa {
         ? newKey().publicKey.export({ type: "spki", format: "der" })
         : publicKeyOf(decodeSinglePem(csr, ["CERTIFICATE REQUEST"]));
     const notBefore = wrong === "future" ? now + 1_000 : now - this.backdateSeconds;
-    const notAfter = wrong === "expired" ? now - 1 : now + this.leafSeconds;
+    const life = wrong === "long-lived" ? 91 * 86_400 : this.leafSeconds;
+    const notAfter = wrong === "expired" ? now - 1 : now + life;
     const stranger = makeAuthority("intermediate", now, makeAuthority("root", now, undefined));
     const issuer = wrong === "chain" ? stranger : this.#intermediate;
     const { der, serial } = signLeaf({ issuer, spiffeId, publicKey, notBefore, notAfter });
@@ -260,88 +314,27 @@ export class ScriptedCa {
   }
 }
 
-interface Authority {
-  readonly der: Uint8Array;
-  readonly name: Uint8Array;
-  readonly key: KeyObject;
-}
-
-const commonName = oid("2.5.4.3");
-const ecdsaWithSha256 = sequence(oid(Oid.ecdsaWithSha256));
-const newKey = () => generateKeyPairSync("ec", { namedCurve: "P-256" });
-const extension = (id: string, critical: boolean, value: Uint8Array) =>
-  critical ? sequence(oid(id), boolean(true), octetString(value)) : sequence(oid(id), octetString(value));
-
-function makeAuthority(name: string, now: number, issuer: Authority | undefined): Authority {
-  const { privateKey, publicKey } = newKey();
-  const subject = sequence(setOf(sequence(commonName, tlv(Tag.utf8String, encoder.encode(name)))));
-  const tbs = sequence(
-    explicit(0, unsignedInteger(Uint8Array.of(2))),
-    unsignedInteger(randomBytes(8)),
-    ecdsaWithSha256,
-    issuer?.name ?? subject,
-    sequence(time(Math.floor(now) - 3_600), time(Math.floor(now) + 30 * 86_400)),
-    subject,
-    publicKey.export({ type: "spki", format: "der" }),
-    explicit(
-      3,
-      sequence(
-        extension(Oid.basicConstraints, true, sequence(boolean(true))),
-        extension(Oid.keyUsage, true, namedBits(KeyUsageBit.keyCertSign, KeyUsageBit.cRLSign)),
-      ),
-    ),
-  );
-  return { der: signTbs(tbs, issuer?.key ?? privateKey), name: subject, key: privateKey };
-}
-
-interface LeafParts {
-  readonly issuer: Authority;
-  readonly spiffeId: string;
-  readonly publicKey: Uint8Array;
-  readonly notBefore: number;
-  readonly notAfter: number;
-}
-
-function signLeaf({ issuer, spiffeId, publicKey, notBefore, notAfter }: LeafParts) {
-  const serial = randomBytes(16);
-  serial[0] = 0x7f;
-  const tbs = sequence(
-    explicit(0, unsignedInteger(Uint8Array.of(2))),
-    unsignedInteger(serial),
-    ecdsaWithSha256,
-    issuer.name,
-    sequence(time(notBefore), time(notAfter)),
-    sequence(),
-    publicKey,
-    explicit(
-      3,
-      sequence(
-        extension(Oid.keyUsage, true, namedBits(KeyUsageBit.digitalSignature)),
-        extension(Oid.extendedKeyUsage, false, sequence(oid(Oid.serverAuth), oid(Oid.clientAuth))),
-        extension(Oid.subjectAltName, true, sequence(tlv(contextTag(6, false), encoder.encode(spiffeId)))),
-      ),
-    ),
-  );
-  return { der: signTbs(tbs, issuer.key), serial: toHex(serial) };
-}
-
-function signTbs(tbs: Uint8Array, key: KeyObject): Uint8Array {
-  return sequence(tbs, ecdsaWithSha256, bitString(sign("sha256", tbs, key)));
-}
-
-function publicKeyOf(csr: Uint8Array): Uint8Array {
-  const info = new DerReader(csr).enter().enter();
-  info.integer();
-  info.expect(Tag.sequence);
-  return info.expect(Tag.sequence).bytes;
-}
-
 function signToken(payload: object, secret: Uint8Array): string {
   const part = (value: object) => toBase64Url(encoder.encode(JSON.stringify(value)));
   const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(payload)}`;
   return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 }
 
-function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+function problemOf(status: number, code: string): Reply {
+  const document = { type: `urn:signet:problem:${code}`, title: `title of ${code}`, status, requestId: "request-1" };
+  return { status, document };
+}
+
+function send(response: ServerResponse, { status, document, text, retryAfter }: Reply): void {
+  if (retryAfter !== undefined) response.setHeader("retry-after", String(retryAfter));
+  const type = status < 400 ? "application/json" : "application/problem+json";
+  response.writeHead(status, { "content-type": type }).end(text ?? JSON.stringify(document));
+}
+
+function spoil(results: readonly object[], script: BatchScript): readonly object[] {
+  const [first = {}, ...rest] = results;
+  if (script === "swap") return [...rest, first];
+  if (script === "drop") return rest;
+  if (script === "too-many") return [...results, first];
+  return script === "duplicate" ? results.map(() => first) : results;
 }

@@ -10,6 +10,8 @@ import { type Authority, type Bundle, readAuthority } from "./bundle.ts";
 // Clocks of a CA and a node may differ by this much before a certificate looks as if it were from the future.
 const clockSkewSeconds = 300;
 const maxIntermediates = 4;
+// No policy of the CA lets a leaf live longer (`maxTtl` of its configuration).
+const longestLifeSeconds = 90 * 86_400;
 
 /** A leaf that has passed every check of {@link verifyAnswer}. */
 export interface VerifiedLeaf {
@@ -18,6 +20,7 @@ export interface VerifiedLeaf {
   readonly serialNumber: string;
   /** Seconds since the epoch. */
   readonly notBefore: number;
+  /** When the first certificate of its chain, root included, runs out. */
   readonly notAfter: number;
 }
 
@@ -26,44 +29,55 @@ export interface Expected {
   /** DER of the SubjectPublicKeyInfo that the CSR carried. */
   readonly publicKey: Uint8Array;
   readonly bundle: Bundle;
+  /** What was asked for; the CA may shorten it, never lengthen. */
+  readonly ttlSeconds: number | undefined;
   readonly now: number;
 }
 
 /**
  * Checks an answer of the CA before any of it is used: right identity, our key, valid now, signed up to a root of the
  * bundle. The CA is trusted to decide, but not to be free of faults.
- * @throws SignetError `ca-answer-invalid` naming what is wrong
+ * @throws SignetError `ca-answer-invalid` naming what is wrong; `ca-identity-differs` when only the SPIFFE ID is another
+ *   than the token says, which may be the token's fault as well as the CA's
  */
 export function verifyAnswer(answer: Certificate, expected: Expected): VerifiedLeaf {
   try {
     return verify(answer, expected);
   } catch (caught) {
     const error = asSignetError(caught, "ca-answer-invalid");
-    if (error.code === "ca-answer-invalid") throw error;
+    if (error.code === "ca-answer-invalid" || error.code === "ca-identity-differs") throw error;
     throw new SignetError("ca-answer-invalid", `the CA's answer is not used: ${error.message}`, { cause: error });
   }
 }
 
-function verify(answer: Certificate, { spiffeId, publicKey, bundle, now }: Expected): VerifiedLeaf {
+function verify(answer: Certificate, { spiffeId, publicKey, bundle, ttlSeconds, now }: Expected): VerifiedLeaf {
   const [leafPem, ...rest] = answer.certificateChain;
   if (leafPem === undefined) throw invalid("the chain is empty");
   if (rest.length > maxIntermediates) throw invalid("the chain is too long");
   const leaf = parseCertificate(decodeSinglePem(leafPem, ["CERTIFICATE"]));
   const id = readSvid(leaf);
-  if (!id.equals(spiffeId)) throw invalid(`the certificate is for ${id}, not ${spiffeId}`);
-  if (answer.spiffeId !== id.toString()) throw invalid("it says another SPIFFE ID than its certificate");
+  // First of all, so that somebody else's certificate is told from our own with another name in it.
   if (!sameBytes(leaf.publicKey, publicKey)) throw invalid("the certificate has another public key than the request");
+  if (!id.equals(spiffeId)) {
+    const message = `the CA's answer is not used: the certificate is for ${id}, not ${spiffeId}`;
+    throw new SignetError("ca-identity-differs", message);
+  }
+  if (answer.spiffeId !== id.toString()) throw invalid("it says another SPIFFE ID than its certificate");
   checkTime(leaf, now);
+  if (leaf.notAfter > now + Math.min(ttlSeconds ?? longestLifeSeconds, longestLifeSeconds) + clockSkewSeconds) {
+    throw invalid("the certificate lives longer than was asked for; is the clock right?");
+  }
   const intermediates = readIntermediates(rest);
   for (const { certificate } of intermediates) checkTime(certificate, now);
-  checkSignatures(leaf, intermediates, bundle);
+  const root = checkSignatures(leaf, intermediates, bundle, now);
   return {
     chainPem: [leaf, ...intermediates.map(({ certificate }) => certificate)]
       .map(({ der }) => encodePem("CERTIFICATE", der))
       .join(""),
     serialNumber: leaf.serialNumber,
     notBefore: leaf.notBefore,
-    notAfter: leaf.notAfter,
+    // Whoever verifies the leaf does so up to the root.
+    notAfter: Math.min(leaf.notAfter, root.notAfter, ...intermediates.map(({ certificate }) => certificate.notAfter)),
   };
 }
 
@@ -74,7 +88,12 @@ function checkTime({ notBefore, notAfter }: ParsedCertificate, now: number): voi
 }
 
 // Every answer of a CA carries the same intermediates for months: they are read, and followed up to a root, once.
-let last: { readonly pem: string; readonly read: readonly Authority[]; anchoredIn?: Bundle } = { pem: "", read: [] };
+interface Followed {
+  readonly pem: string;
+  readonly read: readonly Authority[];
+  anchor?: { readonly bundle: Bundle; readonly root: ParsedCertificate };
+}
+let last: Followed = { pem: "", read: [] };
 
 function readIntermediates(pems: readonly string[]): readonly Authority[] {
   const pem = pems.join("\n");
@@ -82,30 +101,38 @@ function readIntermediates(pems: readonly string[]): readonly Authority[] {
   return last.read;
 }
 
-function checkSignatures(leaf: ParsedCertificate, intermediates: readonly Authority[], bundle: Bundle): void {
+/** @returns the root that the chain leads to */
+function checkSignatures(
+  leaf: ParsedCertificate,
+  intermediates: readonly Authority[],
+  bundle: Bundle,
+  now: number,
+): ParsedCertificate {
   const [issuing] = intermediates;
-  if (issuing === undefined) {
-    if (!bundle.roots.some((root) => signedBy(leaf, root, 0))) throw invalid(unanchored);
-    return;
-  }
+  if (issuing === undefined) return findRoot(leaf, 0, bundle, now);
   if (!signedBy(leaf, issuing, 0)) throw invalid("certificate 1 did not sign the one before");
-  if (last.read === intermediates && last.anchoredIn === bundle) return;
-  checkIntermediates(intermediates, bundle);
-  if (last.read === intermediates) last.anchoredIn = bundle;
+  const { anchor } = last;
+  if (last.read === intermediates && anchor?.bundle === bundle && anchor.root.notAfter > now) return anchor.root;
+  const root = followUp(intermediates, bundle, now);
+  if (last.read === intermediates) last.anchor = { bundle, root };
+  return root;
 }
 
-const unanchored = "the chain does not lead to a root of the trust bundle";
-
-function checkIntermediates(intermediates: readonly Authority[], bundle: Bundle): void {
+function followUp(intermediates: readonly Authority[], bundle: Bundle, now: number): ParsedCertificate {
   for (const [below, { certificate }] of intermediates.entries()) {
     const next = intermediates[below + 1];
-    const signed =
-      next === undefined
-        ? bundle.roots.some((root) => signedBy(certificate, root, below + 1))
-        : signedBy(certificate, next, below + 1);
-    if (!signed)
-      throw invalid(next === undefined ? unanchored : `certificate ${below + 2} did not sign the one before`);
+    if (next === undefined) return findRoot(certificate, below + 1, bundle, now);
+    if (!signedBy(certificate, next, below + 1)) {
+      throw invalid(`certificate ${below + 2} did not sign the one before`);
+    }
   }
+  throw new TypeError("there is an intermediate");
+}
+
+function findRoot(subject: ParsedCertificate, below: number, { roots }: Bundle, now: number): ParsedCertificate {
+  const root = roots.find((one) => one.certificate.notAfter > now && signedBy(subject, one, below));
+  if (root === undefined) throw invalid("the chain does not lead to a root of the trust bundle");
+  return root.certificate;
 }
 
 /** @param below how many intermediates stand between `issuer` and the leaf */

@@ -33,11 +33,11 @@ export class BundlePoll {
     const { log, metrics, now, random } = this.#deps;
     let waitSeconds: number;
     try {
-      const answer = await this.#client.trustBundle(this.#etag);
-      if (answer !== undefined) {
+      await this.#client.trustBundle(this.#etag, this.#failures > 0, (answer) => {
+        if (answer === undefined) return;
         this.#store.offer(answer.bundle);
         this.#etag = answer.etag;
-      }
+      });
       metrics.caAnswered(now());
       metrics.bundleConfirmedAt = now();
       if (this.#failures > 0) log.info({ failures: this.#failures }, "the CA gives its trust bundle again");

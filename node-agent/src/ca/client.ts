@@ -1,152 +1,170 @@
-import { type Certificate, certificate, nodeTokenHeader, type TrustBundle, trustBundle } from "@signet/shared/ca-api";
-import { SignetError } from "@signet/shared/errors";
-import Pool from "undici/lib/dispatcher/pool.js";
-import * as v from "valibot";
+import type { Certificate } from "@signet/shared/ca-api";
+import { asSignetError, type SignetError } from "@signet/shared/errors";
+import type { Agenda } from "../agenda.ts";
+import type { Deps } from "../deps.ts";
 import type { NodeToken } from "../identity/node-token.ts";
-import { exchange, type HttpAnswer } from "./exchange.ts";
-import { readFailure } from "./problem.ts";
-import { Turns } from "./turns.ts";
+import { type Ask, askBatch, askCertificate, askTrustBundle, type BundleAnswer } from "./api.ts";
+import { Connections, type ConnectionsOptions } from "./connections.ts";
+import { Dispatcher, type Job, type Outcome } from "./dispatcher.ts";
+import { Endpoint } from "./endpoint.ts";
+import type { CaEndpointView } from "./endpoint-view.ts";
+import { RetryBudget } from "./retry-budget.ts";
 
-const connectTimeoutMilliseconds = 3_000;
-const answerTimeoutMilliseconds = 10_000;
-// Measured against a CA on the same machine: more at once only lengthens the CA's queue.
-const maxConnections = 32;
+// What the members of an item take beside token and CSR.
+const itemOverhead = 64;
+const maxBatch = 64;
 
 export interface CaClientOptions {
-  readonly url: URL;
-  /** PEM of the CAs that may vouch for the server, as it is now; undefined: Node's own list. */
-  readonly pinnedCa: { current(): string } | undefined;
+  /** In the order of preference; all of the same CA. */
+  readonly urls: readonly URL[];
+  /** Proxies by the URL of the CA that is asked through them. */
+  readonly proxies: ReadonlyMap<URL, URL>;
+  readonly pinnedCa: ConnectionsOptions["pinnedCa"];
   readonly nodeToken: NodeToken;
-  readonly answerTimeoutMilliseconds?: number;
+  readonly agenda: Agenda;
+  readonly deps: Deps;
+  readonly answerMilliseconds?: number;
+  readonly maxBatch?: number;
 }
 
-export interface IssueRequest {
+export interface IssueRequest<Taken> {
   readonly token: string;
   readonly csr: string;
   readonly ttlSeconds: number | undefined;
-  /** Goes before those who wait for a first certificate: a renewal keeps traffic alive that flows already. */
-  readonly urgent: boolean;
+  /** When the certificate runs out that is to be renewed; undefined for a first one, which goes after all renewals. */
+  readonly expiresAt: number | undefined;
+  readonly retry: boolean;
+  /** Checks an answer and takes it. @throws SignetError when it must not be used; then another endpoint is asked */
+  readonly take: (answer: Certificate) => Taken;
 }
 
-export interface BundleAnswer {
-  readonly bundle: TrustBundle;
-  readonly etag: string | undefined;
-}
+type CertificateJob = Job & { readonly request: IssueRequest<unknown> };
+type BundleJob = Job & { readonly take: (answer: BundleAnswer | undefined) => void; readonly etag: string | undefined };
 
-/** The CA over HTTP. Answers have passed their schema and nothing else; see `answer.ts` and `bundle.ts`. */
+/** The CA over HTTP, at whichever of its URLs answers. */
 export class CaClient {
   readonly #options: CaClientOptions;
-  #pool: Pool;
-  #pinned: string | undefined;
-  readonly #path: string;
-  readonly #nodeToken: NodeToken;
-  readonly #timeout: number;
-  readonly #turns = new Turns(maxConnections);
+  readonly #ways: ReadonlyMap<Endpoint, { readonly url: URL; readonly connections: Connections }>;
+  readonly #dispatcher: Dispatcher<CertificateJob | BundleJob, unknown>;
 
-  constructor(options: CaClientOptions) {
-    const { url, pinnedCa, nodeToken, answerTimeoutMilliseconds: timeout } = options;
+  private constructor(options: CaClientOptions, connections: readonly Connections[]) {
+    const { urls, agenda, deps, answerMilliseconds } = options;
     this.#options = options;
-    this.#nodeToken = nodeToken;
-    this.#timeout = timeout ?? answerTimeoutMilliseconds;
-    this.#path = url.pathname.replace(/\/$/, "");
-    this.#pinned = pinnedCa?.current();
-    this.#pool = createPool(url, this.#pinned);
+    this.#ways = new Map(
+      urls.flatMap((url, at) => {
+        const way = connections[at];
+        const limits = { url: url.href, maxBatch: options.maxBatch ?? maxBatch };
+        return way === undefined ? [] : [[new Endpoint(limits, deps), { url, connections: way }] as const];
+      }),
+    );
+    this.#dispatcher = new Dispatcher({
+      endpoints: [...this.#ways.keys()],
+      send: (endpoint, jobs, timeout) => this.#send(endpoint, jobs, timeout),
+      probe: (endpoint) => this.#probe(endpoint),
+      budget: new RetryBudget(deps.now),
+      ...{ agenda, deps },
+      ...(answerMilliseconds === undefined ? {} : { answerMilliseconds }),
+    });
+  }
+
+  static async open(options: CaClientOptions): Promise<CaClient> {
+    const { pinnedCa, proxies, urls } = options;
+    return new CaClient(
+      options,
+      await Promise.all(urls.map((url) => Connections.to({ url, pinnedCa, proxy: proxies.get(url) }))),
+    );
+  }
+
+  get endpoints(): readonly CaEndpointView[] {
+    return [...this.#ways.keys()].map(({ view }) => view);
   }
 
   /**
    * Asks for a certificate.
-   * @throws SignetError `ca-unreachable` and `ca-busy` where waiting helps, `ca-answer-invalid`, or one of
-   *   {@link readFailure}'s refusals
+   * @returns what `take` made of the answer
+   * @throws SignetError `ca-unreachable`, `ca-busy` and `issuer-unavailable` where waiting helps, what `take` throws, or
+   *   one of the refusals of `problem.ts`
    */
-  async issue({ token, csr, ttlSeconds, urgent }: IssueRequest): Promise<Certificate> {
-    await this.#turns.take(urgent);
-    try {
-      const nodeToken = this.#nodeToken.current();
-      const answer = await exchange(
-        this.#connections(),
-        {
-          method: "POST",
-          path: `${this.#path}/v1/certificates`,
-          headers: {
-            authorization: `Bearer ${token}`,
-            ...(nodeToken === undefined ? {} : { [nodeTokenHeader]: nodeToken }),
-            accept: "application/json",
-            "content-type": "application/json",
-          },
-          body: JSON.stringify(ttlSeconds === undefined ? { csr } : { csr, ttlSeconds }),
-        },
-        this.#timeout,
-      );
-      if (answer.status !== 201) throw readFailure(answer);
-      return parse(certificate, answer);
-    } finally {
-      this.#turns.give();
-    }
+  async issue<Taken>(request: IssueRequest<Taken>): Promise<Taken> {
+    const { csr, expiresAt, retry, token } = request;
+    const taken = await this.#dispatcher.run({
+      ...{ request, expiresAt, retry },
+      priority: expiresAt ?? Number.POSITIVE_INFINITY,
+      characters: token.length + csr.length + itemOverhead,
+    });
+    // The dispatcher gives back what this very job's `take` returned.
+    return taken as Taken;
   }
 
   /**
    * Asks for the trust bundle.
    * @param etag of the bundle at hand
-   * @returns undefined when it has not changed
+   * @param take gets undefined when it has not changed; what it throws makes another endpoint be asked
    * @throws SignetError as {@link issue}
    */
-  async trustBundle(etag: string | undefined): Promise<BundleAnswer | undefined> {
-    const answer = await exchange(
-      this.#connections(),
-      {
-        method: "GET",
-        path: `${this.#path}/v1/trust-bundle`,
-        headers: { accept: "application/json", ...(etag === undefined ? {} : { "if-none-match": etag }) },
-      },
-      this.#timeout,
-    );
-    if (answer.status === 304 && etag !== undefined) return undefined;
-    if (answer.status !== 200) throw readFailure(answer);
-    return { bundle: parse(trustBundle, answer), etag: answer.header("etag") };
+  async trustBundle(etag: string | undefined, retry: boolean, take: BundleJob["take"]): Promise<void> {
+    // One small request in minutes, which every workload needs the answer of.
+    await this.#dispatcher.run({ ...{ etag, retry, take }, priority: 0, expiresAt: undefined, characters: undefined });
   }
 
-  async close(): Promise<void> {
-    await this.#pool.destroy();
+  close(): void {
+    this.#dispatcher.stop();
+    for (const { connections } of this.#ways.values()) connections.close();
   }
 
-  // Roots change while the agent runs: a new connection is then verified with the new ones.
-  #connections(): Pool {
-    const { pinnedCa, url } = this.#options;
-    const pinned = pinnedCa?.current();
-    if (pinned !== this.#pinned) {
-      this.#pinned = pinned;
-      // What is under way ends on the connections from before.
-      void this.#pool.close();
-      this.#pool = createPool(url, pinned);
+  async #send(
+    endpoint: Endpoint,
+    jobs: readonly (CertificateJob | BundleJob)[],
+    timeoutMilliseconds: number,
+  ): Promise<readonly Outcome<unknown>[] | undefined> {
+    const ask = this.#askOf(endpoint, timeoutMilliseconds);
+    const [first] = jobs;
+    if (first !== undefined && "etag" in first) {
+      return [take(await this.#timed(endpoint, () => askTrustBundle(ask, first.etag)), first.take)];
     }
-    return this.#pool;
+    const requests = jobs.flatMap((job) => ("request" in job ? [job.request] : []));
+    const [request] = requests;
+    if (requests.length === 1 && request !== undefined) {
+      return [take(await this.#timed(endpoint, () => askCertificate(ask, request)), request.take)];
+    }
+    const answers = await this.#timed(endpoint, () => askBatch(ask, requests));
+    return answers?.map((answer, at) =>
+      answer instanceof Error ? { error: answer } : take(answer, requests[at]?.take),
+    );
+  }
+
+  async #probe(endpoint: Endpoint): Promise<void> {
+    const { answerMilliseconds = 10_000 } = this.#options;
+    await this.#timed(endpoint, () => askTrustBundle(this.#askOf(endpoint, answerMilliseconds), undefined));
+  }
+
+  #askOf(endpoint: Endpoint, timeoutMilliseconds: number): Ask {
+    const way = this.#ways.get(endpoint);
+    if (way === undefined) throw new TypeError("every endpoint has a way to it");
+    return { ...way, nodeToken: this.#options.nodeToken.current(), timeoutMilliseconds };
+  }
+
+  async #timed<Answer>(endpoint: Endpoint, ask: () => Promise<Answer>): Promise<Answer> {
+    const { metrics } = this.#options.deps;
+    const began = performance.now();
+    let result = "ok";
+    try {
+      return await ask();
+    } catch (error) {
+      result = asSignetError(error, "ca-answer-invalid").code;
+      throw error;
+    } finally {
+      metrics.caAsked(endpoint.url, result);
+      metrics.caSeconds.observe((performance.now() - began) / 1_000);
+    }
   }
 }
 
-function createPool(url: URL, pinnedCa: string | undefined): Pool {
-  return new Pool(url.origin, {
-    // One more than the turns: the bundle is asked for beside them.
-    connections: maxConnections + 1,
-    pipelining: 1,
-    connect: {
-      timeout: connectTimeoutMilliseconds,
-      minVersion: "TLSv1.2",
-      ...(pinnedCa === undefined ? {} : { ca: pinnedCa }),
-    },
-  });
-}
-
-function parse<const Schema extends v.GenericSchema>(schema: Schema, answer: HttpAnswer): v.InferOutput<Schema> {
-  let json: unknown;
+function take<Answer>(answer: Answer, check: ((answer: Answer) => unknown) | undefined): Outcome<unknown> {
   try {
-    json = JSON.parse(answer.body);
-  } catch {
-    // The text stays out of the message: it may be a certificate cut short.
-    throw new SignetError("ca-answer-invalid", "the CA's answer is not JSON");
+    return { value: check?.(answer) };
+  } catch (caught) {
+    const error: SignetError = asSignetError(caught, "ca-answer-invalid");
+    return { error };
   }
-  const result = v.safeParse(schema, json);
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const where = v.getDotPath(issue) ?? "the document";
-  throw new SignetError("ca-answer-invalid", `the CA's answer does not fit: ${where} is not ${issue.expected}`);
 }

@@ -18,6 +18,8 @@ test.each([
   { status: 302, body: "", code: "ca-answer-invalid", refusal: false },
   { status: 200, body: "", code: "ca-answer-invalid", refusal: false },
   { status: 429, body: problem("rate-limited"), code: "ca-busy", refusal: false },
+  { status: 503, body: problem("issuer-unavailable"), code: "issuer-unavailable", refusal: false },
+  { status: 431, body: "", code: "ca-refused", refusal: true },
   { status: 500, body: "", code: "ca-busy", refusal: false },
   // A code that is no refusal does not become one by its status.
   { status: 401, body: problem("ca-busy"), code: "token-not-accepted", refusal: true },
@@ -29,8 +31,12 @@ test.each([
 
 test.each([
   { header: "17", seconds: 17 },
-  { header: "Wed, 21 Oct 2026 07:28:00 GMT", seconds: undefined },
+  { header: "Wed, 21 Oct 2026 07:28:00 GMT", seconds: 28 },
+  { header: "Wed, 21 Oct 2026 07:27:00 GMT", seconds: 0 },
+  { header: "Wed, 99 Oct 2026 07:28:00 GMT", seconds: undefined },
+  { header: "tomorrow", seconds: undefined },
   { header: "-1", seconds: undefined },
 ])("retry-after $header", ({ header, seconds }) => {
-  expect(readFailure(answer(503, "", { "retry-after": header })).retryAfterSeconds).toBe(seconds);
+  const now = () => Date.UTC(2026, 9, 21, 7, 27, 32);
+  expect(readFailure(answer(503, "", { "retry-after": header }), now).retryAfterSeconds).toBe(seconds);
 });

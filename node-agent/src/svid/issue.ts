@@ -1,6 +1,7 @@
+import type { Certificate } from "@signet/shared/ca-api";
 import { asSignetError, type SignetError } from "@signet/shared/errors";
 import type { SpiffeId } from "@signet/shared/spiffe-id";
-import { verifyAnswer } from "../ca/answer.ts";
+import { type VerifiedLeaf, verifyAnswer } from "../ca/answer.ts";
 import type { TrustBundleStore } from "../ca/bundle.ts";
 import type { CaClient } from "../ca/client.ts";
 import type { Deps } from "../deps.ts";
@@ -21,8 +22,15 @@ export interface Issued {
 export interface IssueFor {
   readonly token: string;
   readonly spiffeId: SpiffeId;
-  readonly urgent: boolean;
+  /** When the certificate in use runs out, in seconds since the epoch; undefined for a first one. */
+  readonly expiresAt?: number | undefined;
+  /** The try before failed. */
+  readonly retry?: boolean;
+  readonly urgent?: boolean;
 }
+
+// A certificate that is renewed at half of this leaves no time for an outage.
+const shortLifeSeconds = 600;
 
 /**
  * One try to get a certificate: fresh key, CSR, CA, checks.
@@ -38,18 +46,28 @@ export interface IssueOptions {
 }
 
 export function createIssue({ client, bundles, ttlSeconds, deps }: IssueOptions): Issue {
-  const { metrics, now } = deps;
-  return async ({ token, spiffeId, urgent }) => {
+  const { log, metrics, now } = deps;
+  let toldOfShortLives = false;
+  const noteLife = ({ serialNumber, notAfter }: VerifiedLeaf) => {
+    const seconds = Math.round(notAfter - now());
+    const wished = Math.min(ttlSeconds ?? shortLifeSeconds, shortLifeSeconds);
+    if (seconds >= wished / 2) return;
+    metrics.shortLived++;
+    if (!toldOfShortLives) log.warn({ serialNumber, seconds }, "the CA gives certificates that live very short");
+    toldOfShortLives = true;
+  };
+  return async ({ token, spiffeId, expiresAt, retry = false }) => {
     const key = generateKey();
     const csr = createCsr(key, spiffeId);
-    const began = now();
-    try {
-      const answer = await client.issue({ token, csr, ttlSeconds, urgent });
-      metrics.caSeconds.observe(now() - began);
+    const take = (answer: Certificate): VerifiedLeaf => {
       bundles.offer(answer.trustBundle);
       const bundle = bundles.current;
       if (bundle === undefined) throw new TypeError("a bundle that was taken is known");
-      const leaf = verifyAnswer(answer, { spiffeId, publicKey: key.publicKey, bundle, now: now() });
+      return verifyAnswer(answer, { spiffeId, publicKey: key.publicKey, bundle, ttlSeconds, now: now() });
+    };
+    try {
+      const leaf = await client.issue({ token, csr, ttlSeconds, expiresAt, retry, take });
+      noteLife(leaf);
       metrics.caAnswered(now());
       metrics.issued("issued");
       return {

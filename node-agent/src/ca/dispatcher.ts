@@ -1,0 +1,348 @@
+import { asSignetError, SignetError } from "@signet/shared/errors";
+import type { Agenda } from "../agenda.ts";
+import type { Cancel, Deps } from "../deps.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { blamesCa, isRefusal } from "./problem.ts";
+import type { RetryBudget } from "./retry-budget.ts";
+
+// Measured against a CA on the same machine: more requests at once only make the batches smaller.
+const maxRequests = 4;
+// Where there are no batches.
+const maxSingleRequests = 32;
+// Keeps a body under the 1 MiB that many a proxy takes, whatever tokens pods send.
+const maxBatchCharacters = 256 * 1024;
+// No job waits longer than this, for its turn and for answers taken together.
+const totalMilliseconds = 30_000;
+const answerMilliseconds = 10_000;
+// While another endpoint could be asked, a silent one is not waited for longer than this.
+const switchMilliseconds = 3_000;
+const shortestMilliseconds = 2_000;
+
+/** Something to ask the CA for. */
+export interface Job {
+  /** Lower goes first; for a renewal, when its certificate runs out. */
+  readonly priority: number;
+  /** It repeats what failed before: it draws on the retry budget. */
+  readonly retry: boolean;
+  /** When the certificate runs out that is to be renewed, in seconds since the epoch. */
+  readonly expiresAt: number | undefined;
+  /** Length of what is sent for it in a batch; undefined when it goes in no batch. */
+  readonly characters: number | undefined;
+}
+
+/** What became of one job of a request: an answer that was checked and taken, or why not. */
+export type Outcome<Result> = { readonly value: Result } | { readonly error: SignetError };
+
+export interface DispatcherOptions<Asked extends Job, Result> {
+  /** In the order of preference. */
+  readonly endpoints: readonly Endpoint[];
+  /**
+   * One request for one job or more.
+   * @returns what became of each; undefined when they must be asked for one by one
+   * @throws SignetError what became of all
+   */
+  readonly send: (
+    endpoint: Endpoint,
+    jobs: readonly Asked[],
+    timeoutMilliseconds: number,
+  ) => Promise<readonly Outcome<Result>[] | undefined>;
+  /** Tries an endpoint with a small request that nobody waits for. @throws SignetError */
+  readonly probe: (endpoint: Endpoint) => Promise<void>;
+  readonly budget: RetryBudget;
+  readonly agenda: Agenda;
+  readonly deps: Pick<Deps, "log" | "metrics" | "now">;
+  readonly answerMilliseconds?: number;
+}
+
+interface Waiting<Asked, Result> {
+  readonly job: Asked;
+  readonly tried: Set<Endpoint>;
+  /** Milliseconds of `performance.now()`. */
+  readonly deadline: number;
+  readonly timer: NodeJS.Timeout;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: SignetError) => void;
+  /** What an endpoint said that another is asked for a second opinion about. */
+  refusal?: SignetError;
+  /** It had to wait for the retry budget. */
+  heldBack?: true;
+}
+
+interface Flight<Asked, Result> {
+  readonly endpoint: Endpoint;
+  readonly group: readonly Waiting<Asked, Result>[];
+  readonly trial: boolean;
+  /** It draws on the retry budget. */
+  readonly repeat: boolean;
+}
+
+/**
+ * Decides what the CA is asked for next, where, and with what it goes together. A job goes to the first endpoint that is
+ * open, alone while few are under way, else in a batch; the ones closest to their expiry first. What fails at one endpoint
+ * is asked for at the next, if the retry budget allows. While no endpoint is open, jobs wait, and one request at a time
+ * finds out whether that has changed.
+ */
+export class Dispatcher<Asked extends Job, Result> {
+  readonly #options: DispatcherOptions<Asked, Result>;
+  readonly #waiting: Waiting<Asked, Result>[] = [];
+  #flying = 0;
+  #pumping = false;
+  #stopped = false;
+  #cancelWake: Cancel | undefined;
+
+  constructor(options: DispatcherOptions<Asked, Result>) {
+    this.#options = options;
+  }
+
+  /** @throws SignetError what the last endpoint that was asked said; `ca-unreachable` when none could be in time */
+  run(job: Asked): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.#stopped) {
+        reject(new SignetError("ca-unreachable", "the agent is stopping"));
+        return;
+      }
+      const waiting: Waiting<Asked, Result> = {
+        ...{ job, resolve, reject, tried: new Set() },
+        deadline: performance.now() + totalMilliseconds,
+        timer: setTimeout(() => this.#expire(waiting), totalMilliseconds),
+      };
+      this.#insert(waiting);
+      this.#pumpSoon();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelWake?.();
+    for (const waiting of this.#waiting.splice(0)) {
+      this.#reject(waiting, new SignetError("ca-unreachable", "the agent is stopping"));
+    }
+  }
+
+  #insert(waiting: Waiting<Asked, Result>): void {
+    const { priority } = waiting.job;
+    let at = this.#waiting.length;
+    while (at > 0 && (this.#waiting[at - 1]?.job.priority ?? 0) > priority) at--;
+    this.#waiting.splice(at, 0, waiting);
+  }
+
+  #expire(waiting: Waiting<Asked, Result>): void {
+    const at = this.#waiting.indexOf(waiting);
+    if (at < 0) return;
+    this.#waiting.splice(at, 1);
+    const last = this.#options.endpoints.find(({ isOpen }) => !isOpen)?.lastError;
+    const reason = last === undefined ? "" : `; ${last.message}`;
+    const message = `the CA could not be asked within ${totalMilliseconds / 1_000} s${reason}`;
+    this.#reject(waiting, new SignetError("ca-unreachable", message));
+  }
+
+  // What comes in one after the other in one go may leave together.
+  #pumpSoon(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    setImmediate(() => {
+      this.#pumping = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    this.#cancelWake?.();
+    this.#cancelWake = undefined;
+    while (!this.#stopped && this.#waiting.length > 0) {
+      const flight = this.#next();
+      if (flight === undefined) break;
+      void this.#fly(flight);
+    }
+    // Each flight that lands looks again.
+    if (!this.#stopped && this.#waiting.length > 0 && this.#flying < maxRequests) this.#wakeLater();
+  }
+
+  /** What goes out now, taken out of the queue; undefined when all have to wait. */
+  #next(): Flight<Asked, Result> | undefined {
+    const { budget, endpoints } = this.#options;
+    if (!endpoints.some(({ isDue, isOpen }) => isOpen || isDue)) return undefined;
+    for (const first of this.#waiting) {
+      const endpoint = this.#endpointFor(first.tried);
+      if (endpoint === undefined) continue;
+      const limit = endpoint.batchLimit;
+      if (this.#flying >= (limit > 1 ? maxRequests : maxSingleRequests)) return undefined;
+      const trial = !endpoint.isOpen;
+      if ((trial || isRepeat(first)) && !budget.available) {
+        this.#holdBack(first);
+        continue;
+      }
+      const group = this.#gather(first, endpoint, limit);
+      const taken = new Set(group);
+      this.#waiting.splice(0, this.#waiting.length, ...this.#waiting.filter((waiting) => !taken.has(waiting)));
+      if (trial) endpoint.beginTrial();
+      const repeat = trial || group.some(isRepeat);
+      if (repeat) budget.take();
+      else budget.deposit();
+      return { endpoint, group, trial, repeat };
+    }
+    return undefined;
+  }
+
+  #holdBack(waiting: Waiting<Asked, Result>): void {
+    if (waiting.heldBack === undefined) this.#options.deps.metrics.retryBudgetExhausted++;
+    waiting.heldBack = true;
+  }
+
+  #gather(first: Waiting<Asked, Result>, endpoint: Endpoint, limit: number): readonly Waiting<Asked, Result>[] {
+    const group = [first];
+    let characters = first.job.characters;
+    if (characters === undefined) return group;
+    const { budget } = this.#options;
+    for (const other of this.#waiting) {
+      if (group.length >= limit) break;
+      const more = other.job.characters;
+      if (other === first || more === undefined || other.tried.has(endpoint)) continue;
+      if (characters + more > maxBatchCharacters || (isRepeat(other) && !budget.available)) continue;
+      group.push(other);
+      characters += more;
+    }
+    return group;
+  }
+
+  #endpointFor(tried: ReadonlySet<Endpoint>): Endpoint | undefined {
+    const { budget, endpoints } = this.#options;
+    const untried = endpoints.filter((endpoint) => !tried.has(endpoint));
+    const open = untried.find(({ isOpen }) => isOpen);
+    if (open === undefined) return untried.find(({ isDue }) => isDue);
+    // The way back to one that is preferred is tried beside, so that no job waits for one that may be dead.
+    for (const endpoint of endpoints.slice(0, endpoints.indexOf(open))) {
+      if (endpoint.isDue && budget.available) void this.#probe(endpoint);
+    }
+    return open;
+  }
+
+  async #probe(endpoint: Endpoint): Promise<void> {
+    endpoint.beginTrial();
+    this.#options.budget.take();
+    try {
+      await this.#options.probe(endpoint);
+      this.#options.budget.giveBack();
+      endpoint.succeeded(1);
+    } catch (error) {
+      endpoint.failed(asSignetError(error, "ca-answer-invalid"), true, 1);
+    }
+    this.#pump();
+  }
+
+  async #fly({ endpoint, group, trial, repeat }: Flight<Asked, Result>): Promise<void> {
+    const { budget, deps, send } = this.#options;
+    this.#flying++;
+    let outcomes: readonly Outcome<Result>[] | undefined;
+    try {
+      const jobs = group.map(({ job }) => job);
+      outcomes = await send(endpoint, jobs, this.#timeoutOf(group, endpoint));
+    } catch (caught) {
+      const error = asSignetError(caught, "ca-answer-invalid");
+      outcomes = group.map(() => ({ error }));
+    }
+    this.#flying--;
+    if (outcomes === undefined) {
+      endpoint.refusedBatch();
+      if (repeat) budget.giveBack();
+      if (trial) endpoint.succeeded(1);
+      for (const waiting of group) this.#again(waiting);
+    } else {
+      const blame = faultOf(outcomes);
+      if (blame !== undefined) {
+        endpoint.failed(blame, trial, group.length);
+        this.#shareFailure(blame);
+      } else {
+        endpoint.succeeded(group.length);
+        if (repeat) budget.giveBack();
+      }
+      if (group.length > 1) deps.metrics.caBatchItems.observe(group.length);
+      for (const [at, waiting] of group.entries()) this.#settle(waiting, endpoint, outcomes[at]);
+    }
+    this.#pump();
+  }
+
+  /** While no endpoint is open, those who wait fail with the one that was tried: each then knows why, and waits by itself. */
+  #shareFailure(error: SignetError): void {
+    if (this.#options.endpoints.some(({ isOpen }) => isOpen)) return;
+    for (const waiting of this.#waiting.splice(0)) this.#reject(waiting, waiting.refusal ?? error);
+  }
+
+  #settle(waiting: Waiting<Asked, Result>, endpoint: Endpoint, outcome: Outcome<Result> | undefined): void {
+    if (outcome !== undefined && "value" in outcome) {
+      if (waiting.refusal !== undefined) {
+        const { log } = this.#options.deps;
+        log.warn({ caUrl: endpoint.url }, "the CA accepts here a token that it refused at another URL");
+      }
+      clearTimeout(waiting.timer);
+      waiting.resolve(outcome.value);
+      return;
+    }
+    const error = outcome?.error ?? new SignetError("ca-answer-invalid", "the CA's answer is not used: it is missing");
+    waiting.tried.add(endpoint);
+    if (isRefusal(error)) {
+      // A CA whose knowledge of an issuer's keys is old refuses what another accepts. For whoever holds a certificate
+      // already, one such CA does not decide alone; a new token has to convince the one that is asked.
+      if (error.code !== "token-not-accepted" || waiting.job.expiresAt === undefined || waiting.refusal !== undefined) {
+        this.#reject(waiting, waiting.refusal ?? error);
+        return;
+      }
+      waiting.refusal = error;
+    }
+    if (this.#canTryAnother(waiting)) this.#again(waiting);
+    else this.#reject(waiting, waiting.refusal ?? error);
+  }
+
+  #canTryAnother({ tried, deadline }: Waiting<Asked, Result>): boolean {
+    if (this.#stopped || deadline <= performance.now()) return false;
+    return this.#options.endpoints.some((endpoint) => !tried.has(endpoint) && (endpoint.isOpen || endpoint.isDue));
+  }
+
+  #again(waiting: Waiting<Asked, Result>): void {
+    if (this.#stopped || waiting.deadline <= performance.now()) {
+      this.#reject(waiting, new SignetError("ca-unreachable", "the CA could not be asked in time"));
+    } else this.#insert(waiting);
+  }
+
+  #reject(waiting: Waiting<Asked, Result>, error: SignetError): void {
+    clearTimeout(waiting.timer);
+    waiting.reject(error);
+  }
+
+  #timeoutOf(group: readonly Waiting<Asked, Result>[], endpoint: Endpoint): number {
+    const { deps, endpoints, answerMilliseconds: usual = answerMilliseconds } = this.#options;
+    const tried = group[0]?.tried;
+    const another = endpoints.some((other) => other !== endpoint && other.isOpen && tried?.has(other) === false);
+    // One that is silent must not hold up the others for long, but each time is given more: it may only be slow.
+    const patience = switchMilliseconds * (1 + endpoint.failures);
+    let timeout = another || !endpoint.isOpen ? Math.min(usual, patience) : usual;
+    for (const { deadline, job } of group) {
+      timeout = Math.min(timeout, deadline - performance.now());
+      if (job.expiresAt === undefined) continue;
+      // Several tries must fit into what is left of a certificate.
+      const third = ((job.expiresAt - deps.now()) * 1_000) / 3;
+      timeout = Math.min(timeout, Math.max(third, shortestMilliseconds));
+    }
+    return Math.max(1, Math.floor(timeout));
+  }
+
+  #wakeLater(): void {
+    const { agenda, budget, endpoints, deps } = this.#options;
+    const now = deps.now();
+    // Whatever waits for no flight waits for an endpoint to be due, or for the budget to allow a repeat or a trial.
+    const due = endpoints.flatMap(({ dueAt }) => (dueAt !== undefined && dueAt > now ? [dueAt] : []));
+    const wakeAt = budget.available ? Math.min(...due) : budget.availableAt;
+    if (wakeAt < Number.POSITIVE_INFINITY) this.#cancelWake = agenda.at(wakeAt, () => this.#pump());
+  }
+}
+
+function isRepeat({ job, tried }: { readonly job: Job; readonly tried: ReadonlySet<Endpoint> }): boolean {
+  return job.retry || tried.size > 0;
+}
+
+/** What an endpoint is set aside for: a wrong answer, even one among many, or nothing but failures of its own. */
+function faultOf(outcomes: readonly Outcome<unknown>[]): SignetError | undefined {
+  const errors = outcomes.flatMap((outcome) => ("error" in outcome ? [outcome.error] : []));
+  const wrong = errors.find(({ code }) => code === "ca-answer-invalid");
+  return wrong ?? (errors.length === outcomes.length && errors.every(blamesCa) ? errors[0] : undefined);
+}

@@ -1,0 +1,129 @@
+import type { SignetError } from "@signet/shared/errors";
+import type { Deps } from "../deps.ts";
+import { backoffSeconds } from "./backoff.ts";
+import type { CaEndpointView } from "./endpoint-view.ts";
+
+// A CA that takes no batches may be replaced by one that does.
+const batchesAgainSeconds = 600;
+
+export interface EndpointOptions {
+  /** As it may be shown. */
+  readonly url: string;
+  /** Most items of one request; 1 for none but single ones. */
+  readonly maxBatch: number;
+}
+
+/**
+ * The health of one URL of the CA.
+ *
+ * | state   | event               | next                                                                |
+ * | ------- | ------------------- | ------------------------------------------------------------------- |
+ * | untried | success             | healthy                                                             |
+ * | untried | failure             | failing, set aside for a backoff                                    |
+ * | healthy | failure             | failing, set aside for a backoff                                    |
+ * | failing | backoff is over     | failing, open for one request, the trial ("half-open")              |
+ * | failing | trial succeeds      | healthy                                                             |
+ * | failing | trial fails         | failing, set aside for a longer backoff                             |
+ * | failing | late failure        | failing, no change: it was sent before the endpoint was set aside   |
+ * | failing | late success        | healthy                                                             |
+ */
+export class Endpoint {
+  readonly url: string;
+  readonly #deps: Pick<Deps, "log" | "now" | "random">;
+  readonly #maxBatch: number;
+  #state: CaEndpointView["state"] = "untried";
+  #failures = 0;
+  #retryAt = 0;
+  #onTrial = false;
+  #lastSuccessAt: number | undefined;
+  #lastFailureAt: number | undefined;
+  #lastError: SignetError | undefined;
+  #batch: number;
+  #singlesUntil = 0;
+
+  constructor({ url, maxBatch }: EndpointOptions, deps: Pick<Deps, "log" | "now" | "random">) {
+    this.url = url;
+    this.#deps = deps;
+    this.#maxBatch = maxBatch;
+    this.#batch = maxBatch;
+  }
+
+  get view(): CaEndpointView {
+    const error = this.#lastError;
+    return {
+      url: this.url,
+      state: this.#state,
+      ...(this.#lastSuccessAt === undefined ? {} : { lastSuccessAt: this.#lastSuccessAt }),
+      ...(this.#lastFailureAt === undefined ? {} : { lastFailureAt: this.#lastFailureAt }),
+      ...(error === undefined ? {} : { lastError: { code: error.code, message: error.message } }),
+      ...(this.#state === "failing" ? { retryAt: this.#retryAt } : {}),
+    };
+  }
+
+  get lastError(): SignetError | undefined {
+    return this.#lastError;
+  }
+
+  /** Takes any number of requests. */
+  get isOpen(): boolean {
+    return this.#state !== "failing";
+  }
+
+  /** Takes one request, the trial. */
+  get isDue(): boolean {
+    return this.#state === "failing" && !this.#onTrial && this.#retryAt <= this.#deps.now();
+  }
+
+  /** When it takes a trial, if nothing else happens before; undefined while it is open or on trial. */
+  get dueAt(): number | undefined {
+    return this.#state === "failing" && !this.#onTrial ? this.#retryAt : undefined;
+  }
+
+  /** Times that it failed since it last succeeded. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** Most items of the next request. */
+  get batchLimit(): number {
+    return this.#singlesUntil > this.#deps.now() ? 1 : this.#batch;
+  }
+
+  beginTrial(): void {
+    this.#onTrial = true;
+  }
+
+  /** It takes no batches. */
+  refusedBatch(): void {
+    this.#singlesUntil = this.#deps.now() + batchesAgainSeconds;
+    this.#deps.log.info({ caUrl: this.url }, "the CA takes no batches; certificates are asked for one by one");
+  }
+
+  /** An answer came that can be used; a refusal of the CA is one too. */
+  succeeded(items: number): void {
+    if (this.#state === "failing") this.#deps.log.info({ caUrl: this.url }, "the CA answers again");
+    this.#state = "healthy";
+    this.#failures = 0;
+    this.#onTrial = false;
+    this.#lastSuccessAt = this.#deps.now();
+    if (items >= this.#batch) this.#batch = Math.min(this.#maxBatch, this.#batch * 2);
+  }
+
+  /**
+   * @param trial it was the trial; its failure counts, as any does of an endpoint that is not set aside yet
+   * @param items of the request: too many of them may have been the reason, where each instance has little time
+   */
+  failed(error: SignetError, trial: boolean, items: number): void {
+    const { log, now, random } = this.#deps;
+    if (items > 1) this.#batch = Math.max(1, Math.ceil(items / 2));
+    this.#lastError = error;
+    this.#lastFailureAt = now();
+    if (this.#state === "failing" && !trial) return;
+    this.#state = "failing";
+    this.#onTrial = false;
+    this.#failures++;
+    const waitSeconds = backoffSeconds(this.#failures, random, error.retryAfterSeconds);
+    this.#retryAt = now() + waitSeconds;
+    log.warn({ caUrl: this.url, code: error.code, reason: error.message, waitSeconds }, "the CA is set aside");
+  }
+}
