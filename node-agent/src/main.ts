@@ -1,3 +1,4 @@
+import { writeSync } from "node:fs";
 import { asSignetError, type SignetErrorCode } from "@signet/shared/errors";
 import { startAgent } from "./agent.ts";
 import { type Invocation, readCommandLine } from "./cli.ts";
@@ -51,7 +52,10 @@ async function run({ configFile, flags, faults }: Invocation): Promise<number> {
     const gathered = gatherSettings({ flags, env: process.env, file: configFile });
     const config = parseConfig(gathered.given, [...faults, ...gathered.faults], process.env);
     const signal = firstSignal();
-    const log = createLog(config.logLevel);
+    const metrics = new Metrics();
+    const log = createLog(config.logLevel, () => {
+      metrics.logLinesLost++;
+    });
     const agent = await startAgent(config, {
       now: () => Date.now() / 1_000,
       monotonic: () => performance.now() / 1_000,
@@ -61,7 +65,7 @@ async function run({ configFile, flags, faults }: Invocation): Promise<number> {
         return () => clearTimeout(timer);
       },
       log,
-      metrics: new Metrics(),
+      metrics,
     });
     log.info({ signal: await signal }, "stopping");
     await agent.stop();
@@ -74,7 +78,11 @@ async function run({ configFile, flags, faults }: Invocation): Promise<number> {
 function tell(caught: unknown): number {
   const error = asSignetError(caught, "internal");
   const code = exitCodes[error.code] ?? 1;
-  process.stderr.write(`signet-agent: ${code === 1 ? (error.stack ?? error.message) : error.message}\n`);
+  try {
+    writeSync(2, `signet-agent: ${code === 1 ? (error.stack ?? error.message) : error.message}\n`);
+  } catch {
+    // Nobody reads it, or the disk is full: the exit code still tells.
+  }
   return code;
 }
 

@@ -25,6 +25,8 @@ export class Metrics {
   readonly refusedConnections = new Map<string, number>();
   /** Sockets that were taken away and made again, by role: `shared`, `csi`, `registration` or `pod`. */
   readonly restoredSockets = new Map<string, number>();
+  /** Lines of the log that could not be written. */
+  logLinesLost = 0;
   /** Requests for certificates by result: `issued` or the code of the error. */
   readonly issuance = new Map<string, number>();
   /** Those of them that were to replace a certificate in use, by result. */
