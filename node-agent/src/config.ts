@@ -94,8 +94,8 @@ export function parseConfig(
     socket: take("socket", readSocket),
     socketMode: take("socketMode", readMode),
     nodeToken: take("nodeToken", (path) => resolve(nonEmpty(path))),
-    admin: take("admin", readAddress),
-    telemetry: take("telemetry", readAddress),
+    admin: take("admin", parseAddress),
+    telemetry: take("telemetry", parseAddress),
     csiSocket: take("csiSocket", readSocket),
     csiEndpoint: take("csiEndpoint", readAbsolute),
     kubeletDir: take("kubeletDir", readAbsolute),
@@ -264,7 +264,8 @@ function readMode(text: string): number {
   return mode;
 }
 
-function readAddress(text: string): Address | "off" {
+/** @throws SignetError `config-invalid` */
+export function parseAddress(text: string): Address | "off" {
   if (text === "off") return "off";
   const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(text);
   const port = Number(match?.[2]);

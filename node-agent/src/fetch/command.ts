@@ -14,7 +14,6 @@ import { verify } from "./verify.ts";
 import { writeFiles } from "./write-files.ts";
 
 const handshakeSeconds = 5;
-const svidName = "default";
 
 /**
  * Runs `signet-agent fetch`.
@@ -24,9 +23,12 @@ const svidName = "default";
  */
 export async function runFetch(flags: FetchFlags, io: CommandIo): Promise<number> {
   const { env, interrupted, now, tell } = io;
-  const { bundleName, out, showKey, timeout, watch = false } = flags;
-  const socket = flags.socket ?? env[settings.socket.env] ?? settings.socket.fallback ?? "";
-  const question = questionOf(flags);
+  const { out, showKey, timeout, watch = false } = flags;
+  // In the agent's own container its variables are there.
+  const setting = (key: "socket" | "svidName" | "bundleName") => env[settings[key].env] ?? settings[key].fallback ?? "";
+  const socket = flags.socket ?? setting("socket");
+  const bundleName = flags.bundleName ?? setting("bundleName");
+  const question = questionOf(flags, setting("svidName"), bundleName);
   if (showKey === true) tell("signet-agent: --show-key prints the private key; let nobody else see it\n");
 
   let code = 0;
@@ -38,9 +40,9 @@ export async function runFetch(flags: FetchFlags, io: CommandIo): Promise<number
   const verified = ({ secrets }: Harvest): readonly Finding[] | undefined => {
     if (flags.verify !== true) return undefined;
     const bundle = secrets.get(bundleName);
-    return [...secrets.values()].flatMap((secret) =>
-      secret.kind === "certificate" ? verify(secret, bundle?.kind === "bundle" ? bundle : undefined, now()) : [],
-    );
+    const certificates = [...secrets.values()].filter((secret) => secret.kind === "certificate");
+    if (certificates.length === 0) return [fail("no certificate came, so there is nothing to verify")];
+    return certificates.flatMap((one) => verify(one, bundle?.kind === "bundle" ? bundle : undefined, now()));
   };
 
   const connection = await GrpcConnection.open(socket, Math.min(handshakeSeconds, timeout) * 1_000);
@@ -62,7 +64,7 @@ export async function runFetch(flags: FetchFlags, io: CommandIo): Promise<number
         if (watch) tellPart({ secrets: [], faults: missing.map((name) => late(name, flags)), verification: undefined });
       },
     });
-    const faults = harvest.end === undefined ? [] : [ended(harvest.end, question)];
+    const faults = harvest.end === undefined ? [] : [callFault(harvest.end, question)];
     if (!watch) {
       faults.push(...[...harvest.unknown].map(meansNothing));
       if (harvest.end === undefined && !interrupted.aborted) {
@@ -82,7 +84,8 @@ export async function runFetch(flags: FetchFlags, io: CommandIo): Promise<number
   }
 }
 
-function questionOf({ bundleName, delta, name, token, validator, verify: verifies }: FetchFlags): Question {
+function questionOf(flags: FetchFlags, svidName: string, bundleName: string): Question {
+  const { delta, name, token, validator, verify: verifies } = flags;
   const names = new Set(name ?? [svidName, bundleName]);
   // A chain can be held against nothing else.
   if (verifies === true) names.add(bundleName);
@@ -94,7 +97,7 @@ function questionOf({ bundleName, delta, name, token, validator, verify: verifie
   };
 }
 
-function ended({ code, message }: CallEnd, { method, token }: Question): Finding {
+function callFault({ code, message }: CallEnd, { method, token }: Question): Finding {
   const words = message === "" ? "" : `: ${message}`;
   return fail(`${statusName(code)}${words}`, ...mendCall(code, { method, token: token !== undefined }));
 }

@@ -1,5 +1,7 @@
+import { closeSync, constants as fileConstants, openSync } from "node:fs";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from "node:http2";
 import { connect as connectSocket } from "node:net";
+import { basename, dirname } from "node:path";
 import { SignetError } from "@signet/shared/errors";
 import { encodeFrame, FrameReader } from "./frame.ts";
 import { type CallEnd, Status } from "./grpc.ts";
@@ -18,14 +20,17 @@ export class GrpcConnection {
   /** @throws SignetError `agent-unreachable` saying what is there instead */
   static open(socketPath: string, withinMilliseconds: number): Promise<GrpcConnection> {
     return new Promise((resolve, reject) => {
-      const socket = connectSocket(socketPath);
+      const { path, release } = shortened(socketPath);
+      const socket = connectSocket(path);
       const session = connectHttp2("http://localhost", { createConnection: () => socket });
       let connected = false;
       socket.once("connect", () => {
         connected = true;
+        release();
       });
       const fail = (reason: string, cause?: unknown) => {
         clearTimeout(timer);
+        release();
         reject(new SignetError("agent-unreachable", `${socketPath}: ${reason}`, { cause }));
         session.destroy();
         socket.destroy();
@@ -149,11 +154,33 @@ function decodeMessage(text: unknown): string {
   }
 }
 
+// sun_path of sockaddr_un on Linux, less its terminating zero.
+const maxPathBytes = 107;
+
+/** A path that fits into a socket's address: those of pods' volumes are often too long, and the kernel knows a way round. */
+function shortened(path: string): { path: string; release: () => void } {
+  if (Buffer.byteLength(path) <= maxPathBytes) return { path, release: () => undefined };
+  let directory: number | undefined;
+  try {
+    directory = openSync(dirname(path), fileConstants.O_RDONLY | fileConstants.O_DIRECTORY);
+  } catch {
+    // It fails again in a moment, with an error for people.
+    return { path, release: () => undefined };
+  }
+  const release = () => {
+    if (directory !== undefined) closeSync(directory);
+    directory = undefined;
+  };
+  return { path: `/proc/self/fd/${directory}/${basename(path)}`, release };
+}
+
 function reasonOf(error: Error, connected: boolean): string {
   const code = "code" in error ? String(error.code) : "";
-  if (code === "ENOENT") return "there is no such socket";
-  if (code === "ECONNREFUSED") return "nobody serves it: what is there was left behind by a process that is gone";
-  if (code === "EACCES" || code === "EPERM") return "this user may not open it";
+  if (code === "ENOENT") return "there is no such socket; is the agent running?";
+  if (code === "ECONNREFUSED")
+    return "nobody serves it: what is there was left behind by a process that is gone; start the agent";
+  if (code === "EACCES" || code === "EPERM")
+    return "this user may not open it; run as the user of the agent, or see its --socket-mode";
   if (code === "ENOTSOCK" || code === "ENOTDIR") return "it is no socket";
   if (code === "EINVAL") return "its path is too long for a socket, or no path";
   return connected ? `what serves it does not speak HTTP/2 (${code || error.message})` : code || error.message;

@@ -8,7 +8,7 @@ export interface FetchFlags {
   readonly socket?: string;
   readonly token?: string;
   readonly name?: readonly string[];
-  readonly bundleName: string;
+  readonly bundleName?: string;
   readonly validator?: "trusted-ca" | "spiffe";
   readonly delta?: boolean;
   readonly verify?: boolean;
@@ -50,8 +50,8 @@ export function addFetchCommand(program: Command, action: (flags: FetchFlags) =>
     .description("ask a socket for secrets as an Envoy does, show and verify what comes")
     .option("--socket <path>", "socket to ask (default: SIGNET_SOCKET, or /var/run/sds/uds_path)")
     .option("--token <file>", "the pod's token, sent in the header authorization; a pod's own socket needs none")
-    .option("--name <name...>", 'names to ask for (default: "default" and the bundle\'s)')
-    .option("--bundle-name <name>", "name of the trust bundle", "ROOTCA")
+    .option("--name <name...>", "names to ask for (default: the certificate's, \"default\", and the bundle's)")
+    .option("--bundle-name <name>", "name of the trust bundle (default: SIGNET_BUNDLE_NAME, or ROOTCA)")
     .addOption(new Option("--validator <form>", "ask for bundles in this form").choices(validators))
     .option("--delta", "ask with DeltaSecrets instead of StreamSecrets")
     .option("--verify", "hold the certificate against its key, the bundle, the clock and the X509-SVID rules")

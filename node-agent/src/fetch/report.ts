@@ -18,7 +18,7 @@ function renderSecret(secret: SeenSecret, { paint }: Terminal, now: number, show
 }
 
 function certificateLines(
-  { name, version, chain, privateKeyPem }: SeenCertificate,
+  { name, chain, privateKeyPem }: SeenCertificate,
   paint: Paint,
   now: number,
   showKey: boolean,
@@ -26,7 +26,7 @@ function certificateLines(
   const [leaf, ...signers] = chain;
   const line = lineWith(paint);
   return [
-    `${paint("strong", clean(name))}  certificate and key, version ${clean(version)}`,
+    `${paint("strong", clean(name))}  certificate and key`,
     line("SPIFFE ID", uriText(leaf)),
     line("serial", serialOf(leaf)),
     line("valid", validity(leaf, now)),
@@ -37,11 +37,11 @@ function certificateLines(
   ];
 }
 
-function bundleLines({ domains, form, name, version }: SeenBundle, paint: Paint, now: number): string[] {
+function bundleLines({ domains, form, name }: SeenBundle, paint: Paint, now: number): string[] {
   const line = lineWith(paint);
   const what = form === "spiffe" ? "trust bundle for the SPIFFE validator" : "trust bundle, plain roots";
   return [
-    `${paint("strong", clean(name))}  ${what}, version ${clean(version)}`,
+    `${paint("strong", clean(name))}  ${what}`,
     ...domains.flatMap(({ roots, trustDomain }) => [
       ...(trustDomain === undefined ? [] : [line("domain", clean(trustDomain))]),
       ...roots.map((root) =>

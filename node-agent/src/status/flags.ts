@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from "commander";
 export interface StatusFlags {
   readonly admin?: string;
   readonly config?: string;
+  readonly all?: boolean;
   readonly errors?: boolean;
   readonly namespace?: string;
   readonly json?: boolean;
@@ -43,7 +44,8 @@ export function addStatusCommand(program: Command, action: (flags: StatusFlags) 
     .description("show how the agent of this node is doing")
     .option("--admin <host:port>", "the agent's admin address (default: SIGNET_ADMIN, or 127.0.0.1:15021)")
     .option("--config <file>", "take the admin address from the agent's configuration file")
-    .option("--errors", "show only what is in trouble")
+    .option("--all", "show every workload, also where the window has no room for those that are ok")
+    .option("--errors", "show only workloads in trouble")
     .option("-n, --namespace <name>", "show only workloads of this namespace")
     .option("--watch", "redraw until interrupted")
     .option("--interval <seconds>", "how often to redraw", readInterval, 2)

@@ -1,0 +1,189 @@
+import { fromNow, iso, span } from "../terminal/duration.ts";
+import { type Cell, type Column, renderTable } from "../terminal/table.ts";
+import type { Paint, Terminal, Tone } from "../terminal/terminal.ts";
+import { clean, fit, widthOf } from "../terminal/text.ts";
+import type { JudgedWorkload, WorkloadState } from "./judge.ts";
+import type { Status } from "./read.ts";
+
+const tones: Record<WorkloadState | Status["ca"][number]["state"], Tone> = {
+  expired: "bad",
+  late: "bad",
+  failing: "warning",
+  ok: "good",
+  healthy: "good",
+  untried: "quiet",
+};
+
+// Narrower windows have no room for the bar, or for errors in a column of their own.
+const columnsForBar = 90;
+const columnsForErrors = 120;
+const barWidth = 8;
+const widestError = 100;
+/** However small the window, this many workloads that are well are shown. */
+const fewestRows = 5;
+
+export interface View {
+  readonly status: Status;
+  /** Sorted; what filters left out is not among them. */
+  readonly workloads: readonly JudgedWorkload[];
+  /** Of the agent, without filters. */
+  readonly total: number;
+  readonly attention: readonly string[];
+}
+
+/**
+ * The whole as lines. Foreign text is cleaned.
+ * @param rows how many lines there may be; workloads at the end of the list are left out and counted
+ */
+export function render({ attention, status, total, workloads }: View, terminal: Terminal, rows: number): string[] {
+  const { paint } = terminal;
+  const width = terminal.columns();
+  const head = [
+    ...header(status, paint, width),
+    "",
+    ...endpoints(status, paint, width),
+    ...bundle(status, paint, width),
+    "",
+  ];
+  const verdict =
+    attention.length === 0
+      ? [paint("good", "all is well")]
+      : [paint("bad", "needs attention:"), ...attention.map((one) => `  ${fit(clean(one), width - 2)}`)];
+  const table = workloadTable(workloads, status.now, terminal);
+  const title = workloads.length === total ? `${total}` : `${workloads.length} of ${total}`;
+  const room = rows - head.length - verdict.length - 3;
+  return [
+    ...head,
+    `${paint("strong", "workloads")}  ${title}`,
+    ...cut(table, workloads, room).map((line) => `  ${line}`.trimEnd()),
+    "",
+    ...verdict,
+  ];
+}
+
+function header(status: Status, paint: Paint, width: number): string[] {
+  const { csi, nodeName, now, socket, startedAt, streams, trustDomain, version } = status;
+  const driver =
+    csi === null ? [] : [`CSI driver ${csi.registered ? "registered" : "not registered"}, ${csi.volumes} volumes`];
+  const waiting = csi === null || csi.withoutToken === 0 ? [] : [`${csi.withoutToken} of them without a token yet`];
+  return [
+    ...flow(
+      [
+        `signet-agent ${version}`,
+        ...(nodeName === null ? [] : [`node ${nodeName}`]),
+        `up ${span(now - startedAt)}`,
+        `trust domain ${trustDomain}`,
+      ],
+      width,
+    ).map((line, at) => (at === 0 ? paint("strong", line) : line)),
+    ...flow(
+      [socket === null ? "no shared socket" : `socket ${socket}`, `${streams} streams`, ...driver, ...waiting],
+      width,
+    ),
+  ];
+}
+
+function endpoints({ ca, now }: Status, paint: Paint, width: number): string[] {
+  return ca.flatMap(({ lastError, lastSuccessAt, retryAt, state, url }) => {
+    const success = lastSuccessAt === null ? "no success yet" : `last success ${fromNow(lastSuccessAt, now)}`;
+    const retry = state === "failing" && retryAt !== null ? [`tried again ${fromNow(retryAt, now)}`] : [];
+    const lines = flow([url, success, ...retry], width - labelWidth - 9);
+    const error =
+      state === "failing" && lastError !== null
+        ? [paint("quiet", fit(errorText(lastError), width - labelWidth - 9))]
+        : [];
+    return [...lines, ...error].map(
+      (line, at) =>
+        `${paint("strong", (at === 0 ? "CA" : "").padEnd(labelWidth))}${paint(tones[state], (at === 0 ? state : "").padEnd(9))}${line}`,
+    );
+  });
+}
+
+const labelWidth = 11;
+
+function bundle({ bundle: known, now }: Status, paint: Paint, width: number): string[] {
+  const label = (text: string, rest: string) => `${paint("strong", text.padEnd(labelWidth))}${rest}`;
+  if (known === null) return [label("bundle", paint("bad", "none yet"))];
+  const { learnedAt, refreshHintSeconds, roots, sequence } = known;
+  const facts = flow(
+    [`sequence ${sequence}`, `learned ${fromNow(learnedAt, now)}`, `looked for every ${span(refreshHintSeconds)}`],
+    width - labelWidth,
+  );
+  const rootLines = roots.map(({ notAfter, sha256, subject }) => {
+    const end = notAfter <= now ? `ENDED ${fromNow(notAfter, now)}` : `ends ${fromNow(notAfter, now)}`;
+    return fit(
+      clean(`root ${subject}, ${end} (${iso(notAfter).slice(0, 10)}), sha256 ${sha256.slice(0, 16)}`),
+      width - labelWidth,
+    );
+  });
+  return [...facts, ...rootLines].map((line, at) => label(at === 0 ? "bundle" : "", line));
+}
+
+/** One element for each workload, which may be two lines, after the one of the titles. */
+function workloadTable(workloads: readonly JudgedWorkload[], now: number, { columns, paint }: Terminal): string[] {
+  if (workloads.length === 0) return [paint("quiet", "none")];
+  const width = columns() - 2;
+  const withBar = width >= columnsForBar;
+  const errorsBeside = width >= columnsForErrors && workloads.some(({ lastError }) => lastError !== null);
+  const shape: Column[] = [
+    { title: "STATE" },
+    { title: "WORKLOAD", shrinksTo: 14 },
+    { title: "POD", shrinksTo: 14 },
+    { title: "EXPIRES" },
+    ...(withBar ? [{ title: "LEFT" }] : []),
+    { title: "RENEWS" },
+    { title: "STREAMS", align: "right" as const },
+    ...(errorsBeside ? [{ title: "LAST ERROR", shrinksTo: 20 }] : []),
+  ];
+  const rows = workloads.map((one): Cell[] => {
+    const tone = tones[one.state];
+    return [
+      { text: one.state, tone },
+      { text: clean(`${one.namespace}/${one.serviceAccount}`) },
+      { text: clean(one.podName) },
+      { text: fromNow(one.notAfter, now), tone },
+      ...(withBar ? [{ text: bar(one.shareLeft), tone }] : []),
+      { text: one.renewAt <= now ? "now" : fromNow(one.renewAt, now) },
+      { text: String(one.streams) },
+      ...(errorsBeside ? [{ text: one.lastError === null ? "" : fit(errorText(one.lastError), widestError) }] : []),
+    ];
+  });
+  return renderTable(shape, rows, width, paint).map((line, at) => {
+    const error = at === 0 || errorsBeside ? null : (workloads[at - 1]?.lastError ?? null);
+    return error === null ? line : `${line}\n    ${paint("quiet", fit(errorText(error), width - 2))}`;
+  });
+}
+
+/** Leaves out the end of a table for which there is no room; never a workload that is in trouble. */
+function cut(table: readonly string[], workloads: readonly JudgedWorkload[], room: number): string[] {
+  const lines = table.flatMap((row) => row.split("\n"));
+  if (lines.length <= room) return lines;
+  const troubled = workloads.filter(({ state }) => state !== "ok").length;
+  const shown = Math.max(room - 2 - (lines.length - table.length), troubled, Math.min(fewestRows, workloads.length));
+  const left = workloads.length - shown;
+  if (left <= 0) return lines;
+  return [
+    ...table.slice(0, shown + 1).flatMap((row) => row.split("\n")),
+    `and ${left} more that are ok; --all shows them`,
+  ];
+}
+
+function bar(share: number): string {
+  const full = share > 0 ? Math.max(1, Math.round(share * barWidth)) : 0;
+  return "█".repeat(full) + "░".repeat(barWidth - full);
+}
+
+function errorText({ code, message }: { readonly code: string; readonly message: string }): string {
+  return clean(`${code}: ${message}`);
+}
+
+/** Facts side by side, on as many lines as the window's width asks for. */
+function flow(facts: readonly string[], width: number): string[] {
+  const lines: string[] = [];
+  for (const fact of facts.map((one) => fit(clean(one), width))) {
+    const last = lines.at(-1);
+    if (last !== undefined && widthOf(last) + 3 + widthOf(fact) <= width) lines[lines.length - 1] = `${last} · ${fact}`;
+    else lines.push(fact);
+  }
+  return lines;
+}
