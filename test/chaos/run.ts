@@ -36,7 +36,7 @@ export async function runChaos(stage: Stage, random: Random, options: ChaosOptio
   const faults: string[] = [];
   const memory: { start: number; mebibytes: number }[] = [];
   const ended = new AbortController();
-  const looking = look(stage, happenings, faults, memory, ended.signal);
+  const looking = look(stage, { happenings, traffic, faults, memory }, ended.signal);
 
   const happen = async ({ event }: Step) => {
     const began = Date.now();
@@ -81,20 +81,27 @@ function partOf(kind: EventKind): string {
   return kind.startsWith("CA") || kind.startsWith("authorities") ? "CA" : kind;
 }
 
-async function look(
-  { agent, invariants }: Stage,
-  happenings: Happenings,
-  faults: string[],
-  memory: { start: number; mebibytes: number }[],
-  signal: AbortSignal,
-): Promise<void> {
-  let told = 0;
+interface Looker {
+  readonly happenings: Happenings;
+  readonly traffic: Traffic;
+  readonly faults: string[];
+  readonly memory: { start: number; mebibytes: number }[];
+}
+
+/** Sees what no event is about: certificates that run out, programs that end by themselves, memory. */
+async function look({ agent, invariants, mesh }: Stage, looker: Looker, signal: AbortSignal): Promise<void> {
+  const { faults, happenings, memory, traffic } = looker;
+  const told = new Set<string>();
+  const tell = (failure: Error | undefined) => {
+    if (failure === undefined || told.has(failure.message)) return;
+    told.add(failure.message);
+    faults.push(failure.message);
+  };
   for (let looks = 0; !signal.aborted; looks++) {
     invariants.look(Date.now());
-    const failure = happenings.agentExpected ? agent.failure() : undefined;
-    if (failure !== undefined && told !== agent.starts) {
-      told = agent.starts;
-      faults.push(failure.message);
+    if (happenings.agentExpected) tell(agent.failure());
+    for (const { envoy, name } of mesh.workloads) {
+      if (!traffic.isAway(name)) tell(envoy.failure());
     }
     if (looks % 4 === 0 && happenings.agentExpected) memory.push({ start: agent.starts, mebibytes: agent.memory() });
     await sleep(lookMs);

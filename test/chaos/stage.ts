@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { copyFile, mkdir, readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { agentServiceAccount, caConfig } from "../support/ca-config.ts";
 import { type RunningCa, startCaProcess } from "../support/ca-process.ts";
 import { envoyBinary } from "../support/envoy-binary.ts";
@@ -101,6 +102,15 @@ export class Stage {
     };
   }
 
+  /** Copies the logs of all programs, which hold no secret. */
+  async keepLogs(folder: string): Promise<void> {
+    const logs = await readdir(this.folder, { recursive: true });
+    await mkdir(folder, { recursive: true });
+    for (const log of logs.filter((name) => name.endsWith(".log"))) {
+      await copyFile(join(this.folder, log), join(folder, basename(log)));
+    }
+  }
+
   async close(): Promise<void> {
     await takeDown(this.#undo);
   }
@@ -147,7 +157,7 @@ async function setUp(random: Random, undo: (() => Promise<void>)[]): Promise<Par
   const doors = [await openDoor(), await openDoor()] as const;
 
   const faketime = findFaketime();
-  const caUrl = doors[0].url;
+  const caUrl = doors.map(({ url }) => url).join(",");
   const agent = await ChaosAgent.start({ folder, caUrl, nodeToken: nodeToken.file, faketime });
   undo.push(() => agent.stop());
   const { socket } = agent;

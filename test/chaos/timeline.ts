@@ -3,7 +3,7 @@ import type { Event } from "./plan.ts";
 export interface RequestCounts {
   readonly requests: number;
   readonly explained: number;
-  readonly unexplained: readonly string[];
+  readonly unexplained: number;
 }
 
 /** Writes a run as it goes, one line for each event, for people. */
@@ -23,7 +23,7 @@ export class Timeline {
   say(event: string, detail: string, tookMs?: number): void {
     const { explained, requests, unexplained } = this.#counts;
     const took = tookMs === undefined ? "" : `${(tookMs / 1_000).toFixed(1)} s`;
-    const failures = unexplained.length === 0 ? `${explained}` : `${explained} + ${unexplained.length} UNEXPLAINED`;
+    const failures = unexplained === 0 ? `${explained}` : `${explained} + ${unexplained} UNEXPLAINED`;
     console.log(
       [
         this.seconds.toFixed(1).padStart(6),

@@ -40,6 +40,11 @@ export class EnvoyProcess {
     return this.#program?.tail() ?? "";
   }
 
+  /** An error with the end of its log, when it was started and has ended. */
+  failure(): Error | undefined {
+    return this.#program?.failure();
+  }
+
   /** Starts it; the port of its application opens when its secrets are there, for which {@link untilReady} waits. */
   async start(): Promise<void> {
     await writeFile(this.#configFile, stringify(this.#options.bootstrap, { aliasDuplicateObjects: false }));
