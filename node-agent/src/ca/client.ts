@@ -61,7 +61,7 @@ export class CaClient {
       endpoints: [...this.#ways.keys()],
       send: (endpoint, jobs, timeout) => this.#send(endpoint, jobs, timeout),
       probe: (endpoint) => this.#probe(endpoint),
-      budget: new RetryBudget(deps.now),
+      budget: new RetryBudget(deps.monotonic),
       ...{ agenda, deps },
       ...(answerMilliseconds === undefined ? {} : { answerMilliseconds }),
     });

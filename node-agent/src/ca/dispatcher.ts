@@ -2,6 +2,7 @@ import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { Agenda } from "../agenda.ts";
 import type { Cancel, Deps } from "../deps.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { attemptMilliseconds } from "./patience.ts";
 import { blamesCa, isRefusal } from "./problem.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 
@@ -13,10 +14,6 @@ const maxSingleRequests = 32;
 const maxBatchCharacters = 256 * 1024;
 // No job waits longer than this, for its turn and for answers taken together.
 const totalMilliseconds = 30_000;
-const answerMilliseconds = 10_000;
-// While another endpoint could be asked, a silent one is not waited for longer than this.
-const switchMilliseconds = 3_000;
-const shortestMilliseconds = 2_000;
 
 /** Something to ask the CA for. */
 export interface Job {
@@ -97,10 +94,7 @@ export class Dispatcher<Asked extends Job, Result> {
   /** @throws SignetError what the last endpoint that was asked said; `ca-unreachable` when none could be in time */
   run(job: Asked): Promise<Result> {
     return new Promise((resolve, reject) => {
-      if (this.#stopped) {
-        reject(new SignetError("ca-unreachable", "the agent is stopping"));
-        return;
-      }
+      if (this.#stopped) return;
       const waiting: Waiting<Asked, Result> = {
         ...{ job, resolve, reject, tried: new Set() },
         deadline: performance.now() + totalMilliseconds,
@@ -111,12 +105,11 @@ export class Dispatcher<Asked extends Job, Result> {
     });
   }
 
+  /** Nobody hears of a job any more that is not settled yet. */
   stop(): void {
     this.#stopped = true;
     this.#cancelWake?.();
-    for (const waiting of this.#waiting.splice(0)) {
-      this.#reject(waiting, new SignetError("ca-unreachable", "the agent is stopping"));
-    }
+    for (const { timer } of this.#waiting.splice(0)) clearTimeout(timer);
   }
 
   #insert(waiting: Waiting<Asked, Result>): void {
@@ -231,7 +224,7 @@ export class Dispatcher<Asked extends Job, Result> {
   }
 
   async #fly({ endpoint, group, trial, repeat }: Flight<Asked, Result>): Promise<void> {
-    const { budget, deps, send } = this.#options;
+    const { send } = this.#options;
     this.#flying++;
     let outcomes: readonly Outcome<Result>[] | undefined;
     try {
@@ -242,6 +235,15 @@ export class Dispatcher<Asked extends Job, Result> {
       outcomes = group.map(() => ({ error }));
     }
     this.#flying--;
+    if (this.#stopped) for (const { timer } of group) clearTimeout(timer);
+    else this.#land({ endpoint, group, trial, repeat }, outcomes);
+  }
+
+  #land(
+    { endpoint, group, trial, repeat }: Flight<Asked, Result>,
+    outcomes: readonly Outcome<Result>[] | undefined,
+  ): void {
+    const { budget, deps } = this.#options;
     if (outcomes === undefined) {
       endpoint.refusedBatch();
       if (repeat) budget.giveBack();
@@ -294,12 +296,12 @@ export class Dispatcher<Asked extends Job, Result> {
   }
 
   #canTryAnother({ tried, deadline }: Waiting<Asked, Result>): boolean {
-    if (this.#stopped || deadline <= performance.now()) return false;
+    if (deadline <= performance.now()) return false;
     return this.#options.endpoints.some((endpoint) => !tried.has(endpoint) && (endpoint.isOpen || endpoint.isDue));
   }
 
   #again(waiting: Waiting<Asked, Result>): void {
-    if (this.#stopped || waiting.deadline <= performance.now()) {
+    if (waiting.deadline <= performance.now()) {
       this.#reject(waiting, new SignetError("ca-unreachable", "the CA could not be asked in time"));
     } else this.#insert(waiting);
   }
@@ -310,29 +312,25 @@ export class Dispatcher<Asked extends Job, Result> {
   }
 
   #timeoutOf(group: readonly Waiting<Asked, Result>[], endpoint: Endpoint): number {
-    const { deps, endpoints, answerMilliseconds: usual = answerMilliseconds } = this.#options;
+    const { deps, endpoints, answerMilliseconds } = this.#options;
     const tried = group[0]?.tried;
     const another = endpoints.some((other) => other !== endpoint && other.isOpen && tried?.has(other) === false);
-    // One that is silent must not hold up the others for long, but each time is given more: it may only be slow.
-    const patience = switchMilliseconds * (1 + endpoint.failures);
-    let timeout = another || !endpoint.isOpen ? Math.min(usual, patience) : usual;
-    for (const { deadline, job } of group) {
-      timeout = Math.min(timeout, deadline - performance.now());
-      if (job.expiresAt === undefined) continue;
-      // Several tries must fit into what is left of a certificate.
-      const third = ((job.expiresAt - deps.now()) * 1_000) / 3;
-      timeout = Math.min(timeout, Math.max(third, shortestMilliseconds));
-    }
-    return Math.max(1, Math.floor(timeout));
+    const expiry = Math.min(...group.map(({ job }) => job.expiresAt ?? Number.POSITIVE_INFINITY));
+    return attemptMilliseconds({
+      usualMilliseconds: answerMilliseconds,
+      inTheWay: another || !endpoint.isOpen,
+      failures: endpoint.failures,
+      expiresInSeconds: expiry - deps.now(),
+      leftMilliseconds: Math.min(...group.map(({ deadline }) => deadline)) - performance.now(),
+    });
   }
 
   #wakeLater(): void {
-    const { agenda, budget, endpoints, deps } = this.#options;
-    const now = deps.now();
+    const { agenda, budget, endpoints } = this.#options;
     // Whatever waits for no flight waits for an endpoint to be due, or for the budget to allow a repeat or a trial.
-    const due = endpoints.flatMap(({ dueAt }) => (dueAt !== undefined && dueAt > now ? [dueAt] : []));
-    const wakeAt = budget.available ? Math.min(...due) : budget.availableAt;
-    if (wakeAt < Number.POSITIVE_INFINITY) this.#cancelWake = agenda.at(wakeAt, () => this.#pump());
+    const due = endpoints.flatMap(({ dueInSeconds = 0 }) => (dueInSeconds > 0 ? [dueInSeconds] : []));
+    const seconds = budget.available ? Math.min(...due) : budget.availableInSeconds;
+    if (seconds < Number.POSITIVE_INFINITY) this.#cancelWake = agenda.after(seconds, () => this.#pump());
   }
 }
 

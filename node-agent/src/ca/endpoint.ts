@@ -29,10 +29,13 @@ export interface EndpointOptions {
  */
 export class Endpoint {
   readonly url: string;
-  readonly #deps: Pick<Deps, "log" | "now" | "random">;
+  readonly #deps: Pick<Deps, "log" | "monotonic" | "now" | "random">;
   readonly #maxBatch: number;
   #state: CaEndpointView["state"] = "untried";
   #failures = 0;
+  /** By the monotonic clock: a wall clock that is set back must not keep it aside. */
+  #dueAt = 0;
+  /** The same by the wall clock, for people. */
   #retryAt = 0;
   #onTrial = false;
   #lastSuccessAt: number | undefined;
@@ -41,7 +44,7 @@ export class Endpoint {
   #batch: number;
   #singlesUntil = 0;
 
-  constructor({ url, maxBatch }: EndpointOptions, deps: Pick<Deps, "log" | "now" | "random">) {
+  constructor({ url, maxBatch }: EndpointOptions, deps: Pick<Deps, "log" | "monotonic" | "now" | "random">) {
     this.url = url;
     this.#deps = deps;
     this.#maxBatch = maxBatch;
@@ -71,12 +74,12 @@ export class Endpoint {
 
   /** Takes one request, the trial. */
   get isDue(): boolean {
-    return this.#state === "failing" && !this.#onTrial && this.#retryAt <= this.#deps.now();
+    return this.#state === "failing" && !this.#onTrial && this.#dueAt <= this.#deps.monotonic();
   }
 
-  /** When it takes a trial, if nothing else happens before; undefined while it is open or on trial. */
-  get dueAt(): number | undefined {
-    return this.#state === "failing" && !this.#onTrial ? this.#retryAt : undefined;
+  /** Seconds until it takes a trial, if nothing else happens before; undefined while it is open or on trial. */
+  get dueInSeconds(): number | undefined {
+    return this.#state === "failing" && !this.#onTrial ? this.#dueAt - this.#deps.monotonic() : undefined;
   }
 
   /** Times that it failed since it last succeeded. */
@@ -86,7 +89,7 @@ export class Endpoint {
 
   /** Most items of the next request. */
   get batchLimit(): number {
-    return this.#singlesUntil > this.#deps.now() ? 1 : this.#batch;
+    return this.#singlesUntil > this.#deps.monotonic() ? 1 : this.#batch;
   }
 
   beginTrial(): void {
@@ -95,7 +98,7 @@ export class Endpoint {
 
   /** It takes no batches. */
   refusedBatch(): void {
-    this.#singlesUntil = this.#deps.now() + batchesAgainSeconds;
+    this.#singlesUntil = this.#deps.monotonic() + batchesAgainSeconds;
     this.#deps.log.info({ caUrl: this.url }, "the CA takes no batches; certificates are asked for one by one");
   }
 
@@ -114,7 +117,7 @@ export class Endpoint {
    * @param items of the request: too many of them may have been the reason, where each instance has little time
    */
   failed(error: SignetError, trial: boolean, items: number): void {
-    const { log, now, random } = this.#deps;
+    const { log, monotonic, now, random } = this.#deps;
     if (items > 1) this.#batch = Math.max(1, Math.ceil(items / 2));
     this.#lastError = error;
     this.#lastFailureAt = now();
@@ -123,6 +126,7 @@ export class Endpoint {
     this.#onTrial = false;
     this.#failures++;
     const waitSeconds = backoffSeconds(this.#failures, random, error.retryAfterSeconds);
+    this.#dueAt = monotonic() + waitSeconds;
     this.#retryAt = now() + waitSeconds;
     log.warn({ caUrl: this.url, code: error.code, reason: error.message, waitSeconds }, "the CA is set aside");
   }

@@ -14,13 +14,13 @@ const perRequest = 0.1;
  * A repeat that succeeds gives back what it took: a CA that answers again is asked at full speed.
  */
 export class RetryBudget {
-  readonly #now: Clock;
+  readonly #monotonic: Clock;
   #tokens = capacity;
   #at: number;
 
-  constructor(now: Clock) {
-    this.#now = now;
-    this.#at = now();
+  constructor(monotonic: Clock) {
+    this.#monotonic = monotonic;
+    this.#at = monotonic();
   }
 
   /** Whether a repeat may go out now. */
@@ -29,10 +29,10 @@ export class RetryBudget {
     return this.#tokens >= 1;
   }
 
-  /** When the next may, in seconds since the epoch. */
-  get availableAt(): number {
+  /** Seconds until the next may. */
+  get availableInSeconds(): number {
     this.#refill();
-    return this.#at + Math.max(0, 1 - this.#tokens) / perSecond;
+    return Math.max(0, 1 - this.#tokens) / perSecond;
   }
 
   /** A request that repeats none has gone out. */
@@ -51,9 +51,8 @@ export class RetryBudget {
   }
 
   #refill(): void {
-    const now = this.#now();
-    // A clock that was set back gives nothing, and takes nothing away.
-    if (now > this.#at) this.#add((now - this.#at) * perSecond);
+    const now = this.#monotonic();
+    this.#add((now - this.#at) * perSecond);
     this.#at = now;
   }
 
