@@ -1,16 +1,16 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createHash } from "node:crypto";
 import type { Clock } from "@signet/shared/deps";
-import { SignetError } from "@signet/shared/errors";
+import { type AdminServer, type Answer, json, listen, type Route, type Routes } from "./admin-server.ts";
 import type { Bundle } from "./ca/bundle.ts";
 import type { CaEndpointView } from "./ca/endpoint-view.ts";
 import type { Address } from "./config.ts";
 import type { CsiDriver } from "./csi/driver.ts";
 import type { Metrics } from "./metrics.ts";
 import type { SocketFault } from "./sds/kept-socket.ts";
-import { statusOf } from "./status.ts";
+import { statusOf, viewOf } from "./status.ts";
 import type { Workload } from "./svid/workload.ts";
-import { viewOf } from "./workload-view.ts";
+
+export type { AdminServer } from "./admin-server.ts";
 
 export interface AdminSources {
   readonly metrics: Metrics;
@@ -33,54 +33,79 @@ export interface AdminSources {
   readonly nodeName: string | undefined;
 }
 
-/** What the kubelet and Prometheus need; the rest is for this machine's loopback alone. */
-const telemetryPaths = ["/healthz", "/readyz", "/metrics"];
-
-interface Answer {
-  readonly status?: number;
-  readonly contentType?: string;
-  readonly body: string;
+/** @throws SignetError `admin-unavailable` when the address cannot be listened on */
+export function serveAdmin(sources: AdminSources, address: Address): Promise<AdminServer> {
+  return listen(new Map([...telemetryRoutes(sources), ...identityRoutes(sources)]), address, {
+    flag: "admin",
+    guarded: true,
+  });
 }
 
-type Routes = ReadonlyMap<string, () => Answer | Promise<Answer>>;
+/**
+ * Serves health and metrics alone, on an address that others than this machine may reach, by whatever name.
+ * @throws SignetError `admin-unavailable` when the address cannot be listened on
+ */
+export function serveTelemetry(sources: AdminSources, address: Address): Promise<AdminServer> {
+  return listen(telemetryRoutes(sources), address, { flag: "telemetry", guarded: false });
+}
 
-const json = (value: unknown, status = 200): Answer => ({ status, body: `${JSON.stringify(value)}\n` });
-
-/** The routes that say how the agent is doing. None of them shows a key, a token or a certificate. */
-function createRoutes(sources: AdminSources): Routes {
-  const { socketFault, workloads } = sources;
+/** What the kubelet and Prometheus need; the rest is for this machine's loopback alone. */
+function telemetryRoutes(sources: AdminSources): Routes {
+  const { socketFault } = sources;
   let text: Promise<import("./prometheus.ts").PrometheusText> | undefined;
   const prometheus = () => {
     text ??= import("./prometheus.ts").then(({ PrometheusText }) => new PrometheusText(sources));
     return text;
   };
-  return new Map<string, () => Answer | Promise<Answer>>([
+  return new Map<string, Route>([
     [
       "/healthz",
-      () => {
-        // The kubelet restarts what fails here, which cuts streams that live on: only where that mends something.
-        const fault = socketFault();
-        return fault?.restartHelps === true ? json({ status: fault.reason }, 503) : json({ status: "ok" });
+      {
+        tellsIdentities: false,
+        answer: () => {
+          // The kubelet restarts what fails here, which cuts streams that live on: only where that mends something.
+          const fault = socketFault();
+          return fault?.restartHelps === true ? json({ status: fault.reason }, 503) : json({ status: "ok" });
+        },
       },
     ],
     [
       "/readyz",
-      () => {
-        // A CA that goes away later changes nothing here: what is held goes on being served.
-        const reason = notReady(sources);
-        if (reason !== undefined) return json({ ready: false, reason }, 503);
-        return json({ ready: true });
+      {
+        tellsIdentities: false,
+        answer: () => {
+          // A CA that goes away later changes nothing here: what is held goes on being served.
+          const reason = notReady(sources);
+          return reason === undefined ? json({ ready: true }) : json({ ready: false, reason }, 503);
+        },
       },
     ],
     [
       "/metrics",
-      async () => {
-        const rendered = await prometheus();
-        return { body: await rendered.render(), contentType: rendered.contentType };
+      {
+        tellsIdentities: true,
+        answer: async () => {
+          const rendered = await prometheus();
+          return { body: rendered.render(), contentType: rendered.contentType };
+        },
       },
     ],
-    ["/v1/status", () => json(statusOf(sources, notReady(sources)))],
-    ["/v1/workloads", () => json(Array.from(workloads(), viewOf))],
+  ]);
+}
+
+/** Routes that say how the agent is doing. None of them shows a key, a token or a certificate. */
+function identityRoutes(sources: AdminSources): Routes {
+  const tellsIdentities = true;
+  return new Map<string, Route>([
+    ["/", { tellsIdentities, answer: async () => (await import("./page/page.ts")).pageAnswer() }],
+    ["/v1/status", { tellsIdentities, answer: () => json(statusOf(sources, notReady(sources))) }],
+    [
+      "/v1/workloads",
+      {
+        tellsIdentities,
+        answer: ({ headers }) => unlessKnown(json(Array.from(sources.workloads(), viewOf)), headers["if-none-match"]),
+      },
+    ],
   ]);
 }
 
@@ -92,66 +117,9 @@ function notReady({ bundle, csi, socketFault }: AdminSources): string | undefine
   return csi?.unregistered;
 }
 
-/**
- * An HTTP server of fixed GET routes, on node:http alone: an adapter to fetch's Request and Response would load the whole
- * of fetch, 7 MiB and 30 ms at start.
- */
-function createAdminServer(routes: Routes): Server {
-  return createServer((request, response) => {
-    const { method, url = "/" } = request;
-    const path = url.replace(/\?.*$/s, "");
-    const send = ({ status = 200, contentType = "application/json", body }: Answer, headers = {}) => {
-      response.writeHead(status, { "content-type": contentType, "cache-control": "no-store", ...headers });
-      response.end(method === "HEAD" ? undefined : body);
-    };
-    request.resume();
-    const route = routes.get(path);
-    if (route === undefined) return send(json({ error: "not found", routes: [...routes.keys()] }, 404));
-    if (method !== "GET" && method !== "HEAD") {
-      return send(json({ error: "method not allowed" }, 405), { allow: "GET, HEAD" });
-    }
-    Promise.resolve(route()).then(send, () => send(json({ error: "internal error" }, 500)));
-  });
-}
-
-export interface AdminServer {
-  readonly url: string;
-  close(): Promise<void>;
-}
-
-/** @throws SignetError `admin-unavailable` when the address cannot be listened on */
-export function serveAdmin(sources: AdminSources, address: Address): Promise<AdminServer> {
-  return listen(createRoutes(sources), address, "admin");
-}
-
-/**
- * Serves health and metrics alone, on an address that others than this machine may reach.
- * @throws SignetError `admin-unavailable` when the address cannot be listened on
- */
-export function serveTelemetry(sources: AdminSources, address: Address): Promise<AdminServer> {
-  const routes = [...createRoutes(sources)].filter(([path]) => telemetryPaths.includes(path));
-  return listen(new Map(routes), address, "telemetry");
-}
-
-function listen(routes: Routes, { host, port }: Address, flag: "admin" | "telemetry"): Promise<AdminServer> {
-  const server = createAdminServer(routes);
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) => {
-      const reason = cause.code === "EADDRINUSE" ? "is in use by another process" : `is not possible (${cause.code})`;
-      const help = `choose another one with --${flag} HOST:PORT, or --${flag} off`;
-      reject(new SignetError("admin-unavailable", `${flag} address ${host}:${port} ${reason}; ${help}`, { cause }));
-    });
-    server.listen(port, host, () => {
-      const address = server.address() as AddressInfo;
-      const shownHost = address.family === "IPv6" ? `[${address.address}]` : address.address;
-      resolve({
-        url: `http://${shownHost}:${address.port}`,
-        close: () =>
-          new Promise((closed) => {
-            server.close(() => closed());
-            server.closeAllConnections();
-          }),
-      });
-    });
-  });
+/** Spares who asks again and again the reading of what has not changed. */
+function unlessKnown(answer: Answer, known: string | undefined): Answer {
+  const etag = `"${createHash("sha256").update(answer.body).digest("base64url")}"`;
+  const headers = { etag };
+  return known === etag ? { status: 304, headers, body: "" } : { ...answer, headers };
 }

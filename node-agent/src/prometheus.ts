@@ -81,6 +81,23 @@ function caFamilies({ caEndpoints, metrics }: AdminSources): Family[] {
   const times = (of: "lastSuccessAt" | "lastFailureAt") => (): Sample[] =>
     caEndpoints().flatMap(({ url, [of]: value }) => (value === undefined ? [] : [{ value, labels: { url } }]));
   return [
+    counter(`${ca}_requests_total`, "Requests to the CA, by URL and result", () =>
+      Array.from(metrics.caRequests, ([key, value]) => {
+        const [url = "", result = ""] = key.split(" ");
+        return { value, labels: { url, result } };
+      }),
+    ),
+    histogram(
+      `${ca}_batch_items`,
+      "Certificates that one request asked for, where it was more than one",
+      metrics.caBatchItems,
+    ),
+    counter(`${ca}_retry_budget_exhausted_total`, "Retries that had to wait because there were too many", () =>
+      one(metrics.retryBudgetExhausted),
+    ),
+    counter(`${ca}_short_lived_total`, "Certificates whose life is far shorter than what was asked for", () =>
+      one(metrics.shortLived),
+    ),
     histogram(`${ca}_request_seconds`, "From a request to the CA to its answer", metrics.caSeconds),
     gauge(`${ca}_last_success_timestamp_seconds`, "When the CA last gave what was asked for", () =>
       one(metrics.caLastSuccess),
@@ -130,6 +147,9 @@ function nodeFamilies({ csi, metrics }: AdminSources): Family[] {
     ),
     counter("signet_agent_sockets_restored_total", "Sockets that were taken away and made again, by role", () =>
       by("role", metrics.restoredSockets),
+    ),
+    counter("signet_agent_log_lines_lost_total", "Lines of the log that could not be written", () =>
+      one(metrics.logLinesLost),
     ),
     gauge(`${name}_registered`, "1 while the kubelet has registered the CSI driver", () =>
       one(csi === undefined ? undefined : Number(csi.unregistered === undefined)),

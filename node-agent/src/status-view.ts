@@ -32,6 +32,8 @@ export interface StatusView {
   readonly streamsByMethod: Readonly<Record<"StreamSecrets" | "DeltaSecrets" | "FetchSecrets", number>>;
   /** Workloads that hold a certificate; `/v1/workloads` lists them. */
   readonly workloads: number;
+  /** In which part of its life, from when it was received to its end, a certificate is renewed. */
+  readonly renewalWindow: { readonly from: number; readonly to: number };
   readonly ca: readonly CaEndpointStatus[];
   /** Null before the first one was learned. */
   readonly bundle: {
@@ -40,6 +42,14 @@ export interface StatusView {
     readonly refreshHintSeconds: number;
     readonly roots: readonly RootView[];
   } | null;
+  readonly took: {
+    /** From a request to the CA to its answer. */
+    readonly ca: DurationsView;
+    /** From a change to its response written to a stream. */
+    readonly push: DurationsView;
+    /** From a response written to the client's answer to it. */
+    readonly ack: DurationsView;
+  };
   /** Since the start of the agent. */
   readonly counters: {
     readonly pushes: number;
@@ -47,6 +57,8 @@ export interface StatusView {
     readonly nacks: number;
     readonly unknownNames: number;
     readonly bundleFailures: number;
+    /** Certificates that were to replace one in use, by `issued` or code of the failure. */
+    readonly renewals: Readonly<Record<string, number>>;
     /** By code of the reason. */
     readonly refusedStreams: Readonly<Record<string, number>>;
     /** By `issued` or code of the failure. */
@@ -62,6 +74,14 @@ export interface CaEndpointStatus {
   readonly lastFailureAt: string | null;
   readonly lastError: { readonly code: SignetErrorCode; readonly message: string } | null;
   readonly retryAt: string | null;
+}
+
+/** Seconds, since the start of the agent; null while nothing was measured. */
+export interface DurationsView {
+  readonly count: number;
+  readonly mean: number | null;
+  /** Within which 99 % were, rounded up to a bound of the histogram; null also where that is beyond the last bound. */
+  readonly p99: number | null;
 }
 
 export interface RootView {

@@ -2,8 +2,12 @@ import { createHash, X509Certificate } from "node:crypto";
 import type { AdminSources } from "./admin.ts";
 import type { Authority, Bundle } from "./ca/bundle.ts";
 import type { CaEndpointView } from "./ca/endpoint-view.ts";
-import type { CaEndpointStatus, RootView, StatusView } from "./status-view.ts";
+import type { Histogram } from "./metrics.ts";
+import type { CaEndpointStatus, DurationsView, RootView, StatusView } from "./status-view.ts";
+import { renewalWindow } from "./svid/rotation.ts";
+import type { Workload } from "./svid/workload.ts";
 import { version } from "./version.ts";
+import type { WorkloadView } from "./workload-view.ts";
 
 /** @param notReady why the agent does not do its work (yet) */
 export function statusOf(sources: AdminSources, notReady: string | undefined): StatusView {
@@ -30,8 +34,14 @@ export function statusOf(sources: AdminSources, notReady: string | undefined): S
     streams: metrics.streams,
     streamsByMethod: metrics.openStreams,
     workloads: [...workloads()].length,
+    renewalWindow,
     ca: caEndpoints().map(viewOfEndpoint),
     bundle: known === undefined ? null : viewOfBundle(known),
+    took: {
+      ca: durationsOf(metrics.caSeconds),
+      push: durationsOf(metrics.pushSeconds),
+      ack: durationsOf(metrics.ackSeconds),
+    },
     counters: {
       pushes: metrics.pushes,
       acks: metrics.acks,
@@ -39,6 +49,7 @@ export function statusOf(sources: AdminSources, notReady: string | undefined): S
       unknownNames: metrics.unknownNames,
       bundleFailures: metrics.bundleFailures,
       refusedStreams: Object.fromEntries(metrics.refusedStreams),
+      renewals: Object.fromEntries(metrics.renewals),
       issuance: Object.fromEntries(metrics.issuance),
     },
   };
@@ -67,6 +78,32 @@ function viewOfRoot({ certificate }: Authority): RootView {
     subject: subject.split("\n").reverse().join(", "),
     notAfter: iso(certificate.notAfter),
     sha256: sha256Of(certificate.der),
+  };
+}
+
+function durationsOf(histogram: Histogram): DurationsView {
+  const { bounds, buckets, count, sum } = histogram;
+  if (count === 0) return { count, mean: null, p99: null };
+  return { count, mean: sum / count, p99: bounds[buckets.findIndex((below) => below >= 0.99 * count)] ?? null };
+}
+
+export function viewOf({ caller, status }: Workload): WorkloadView {
+  const { claims, spiffeId } = caller;
+  const { issuedCount, lastError, notAfter, notBefore, receivedAt, renewAt, serialNumber, streams } = status;
+  return {
+    spiffeId: spiffeId.toString(),
+    podName: claims.podName,
+    podUid: claims.podUid,
+    namespace: claims.namespace,
+    serviceAccount: claims.serviceAccount,
+    serialNumber,
+    notBefore: iso(notBefore),
+    notAfter: iso(notAfter),
+    renewAt: iso(renewAt),
+    lastIssuedAt: iso(receivedAt),
+    issuedCount,
+    streams,
+    lastError: lastError === undefined ? null : { code: lastError.code, message: lastError.message },
   };
 }
 

@@ -3,7 +3,8 @@ import { mkdir, rename, writeFile } from "node:fs/promises";
 import { builtinModules } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { readPage } from "@signet/node-agent/page/parts";
+import { build, type Plugin, transformSync } from "esbuild";
 import { readPackage, sbomOf } from "./sbom.ts";
 
 /**
@@ -18,6 +19,18 @@ const requireBuiltins: Plugin = {
       kind === "import-statement" ? { path: path.replace(/^(?!node:)/, "node:"), namespace: "builtin" } : undefined,
     );
     onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({ contents: `module.exports = require("${path}")` }));
+  },
+};
+
+/** Puts the text of the agent's page in place of the module that reads it from its files. */
+const pageAsText: Plugin = {
+  name: "page-as-text",
+  setup({ onLoad }) {
+    onLoad({ filter: /node-agent\/src\/page\/document\.ts$/ }, async () => {
+      const { html, ...page } = readPage((script) => transformSync(script, { loader: "ts", minify: true }).code);
+      const style = transformSync(page.style, { loader: "css", minify: true }).code;
+      return { contents: `export const page = ${JSON.stringify({ html, ...page, style })};` };
+    });
   },
 };
 
@@ -48,7 +61,7 @@ for (const { folder, entry, file } of programs) {
     banner: {
       js: 'import { createRequire as signetCreateRequire } from "node:module"; const require = signetCreateRequire(import.meta.url);',
     },
-    plugins: [requireBuiltins],
+    plugins: [requireBuiltins, pageAsText],
     logLevel: "warning",
     write: false,
   });
