@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { AdminServer, AdminSources } from "./admin.ts";
 import { Agenda } from "./agenda.ts";
 import { TrustBundleStore } from "./ca/bundle.ts";
@@ -9,6 +10,7 @@ import { FollowedFile } from "./followed-file.ts";
 import { type Caller, readCaller } from "./identity/caller.ts";
 import { followNodeToken, noNodeToken } from "./identity/node-token.ts";
 import { readToken } from "./identity/token.ts";
+import { type ConnectionKind, FileDescriptors } from "./sds/file-descriptors.ts";
 import { KeptSocket, type SocketFault } from "./sds/kept-socket.ts";
 import { EncodedSecret } from "./sds/secret.ts";
 import { type Principal, SdsServer, type SdsServerOptions } from "./sds/server.ts";
@@ -70,6 +72,8 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
   // On the socket that pods share, a stream is who its token says, once the CA has said so too.
   const principalOf = (caller: Caller): Principal => ({
     spiffeId: caller.spiffeId,
+    key: caller.tokenHash,
+    isTrusted: () => workloads.hasAccepted(caller),
     who: {
       claimedId: caller.spiffeId.toString(),
       claimedPod: `${caller.claims.namespace}/${caller.claims.podName}`,
@@ -83,6 +87,15 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     openBundle,
     deps,
   });
+
+  const descriptors = new FileDescriptors(config.csi !== undefined);
+  if (descriptors.isTight)
+    log.warn({ limit: descriptors.limit }, "few file descriptors: raise the limit (LimitNOFILE=, ulimit -n)");
+  const bounded = (kind: ConnectionKind, connect: (connection: Socket) => void) => (connection: Socket) => {
+    if (descriptors.hasRoomFor(kind)) return connect(connection);
+    metrics.connectionRefused("file-descriptors");
+    connection.destroy();
+  };
 
   let socket: KeptSocket | undefined;
   let csi: CsiDriver | undefined;
@@ -110,14 +123,18 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
         path: config.socket,
         mode: config.socketMode,
         ...{ agenda, deps, log },
-        onConnection: (connection) => server.connect(connection),
+        onConnection: bounded("shared", (connection) => server.connect(connection)),
       });
-      log.info({ socket: config.socket, trustDomain: trustDomain.name, caUrls: caUrls.map(({ href }) => href) }, "serving SDS");
+      log.info(
+        { socket: config.socket, trustDomain: trustDomain.name, caUrls: caUrls.map(({ href }) => href) },
+        "serving SDS",
+      );
     }
     if (config.csi !== undefined) {
       const { startCsiDriver } = await import("./csi/driver.ts");
       csi = await startCsiDriver({
         ...{ config: config.csi, agenda, readCaller: callerOf, names, validator, openBundle, workloads, deps },
+        bounded: (connect) => bounded("pod", connect),
       });
     }
     const { client } = await issue;

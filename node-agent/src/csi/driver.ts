@@ -50,8 +50,9 @@ export async function startCsiDriver({ agenda, config, readCaller, ...options }:
   let unregistered: string | undefined = "the kubelet has not registered the CSI driver yet";
 
   await restore(sockets, kubeletDir, options);
+  sockets.keep(agenda);
 
-  const kubelet = new UnaryServer(log);
+  const kubelet = new UnaryServer(options.deps);
   kubelet.add(Identity, {
     getPluginInfo: () => ({ name: driverName, vendorVersion: version }),
     // None: there is no controller, and no topology.

@@ -1,14 +1,5 @@
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-} from "node:fs";
+import { closeSync, constants, fchmodSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { Deps } from "../deps.ts";
@@ -24,13 +15,15 @@ export interface PodSocketOptions {
   readonly validator: SdsServerOptions["validator"];
   readonly openBundle: SdsServerOptions["openBundle"];
   readonly workloads: Workloads;
+  /** Lets connections through to `connect` only while there are file descriptors for them. */
+  readonly bounded: (connect: (connection: Socket) => void) => (connection: Socket) => void;
   readonly deps: Deps;
 }
 
 // An Envoy needs one connection, or as many as it has worker threads, and a stream for each place that names a secret. A pod
 // that opens more hurts itself alone: what the agent spends on one pod is bounded.
 const maxConnections = 16;
-const maxStreams = 256;
+const limits = { maxCallsPerConnection: 256, maxUntrustedCallsPerConnection: 256 };
 const drainMilliseconds = 500;
 // Everybody in the pod may connect: who is in the pod is the pod.
 const socketMode = 0o666;
@@ -43,17 +36,15 @@ const directoryMode = 0o755;
 export class PodSocket {
   readonly target: VolumeTarget;
   readonly #options: PodSocketOptions;
-  /** Held open, so that every later step is about this very directory. */
-  readonly #directory: number;
-  #listening: ListeningSocket | undefined;
+  #place: Place;
   #server: SdsServer | undefined;
   #caller: Caller | undefined;
   readonly #waiting = new Set<(principal: Principal) => void>();
 
-  private constructor(target: VolumeTarget, directory: number, options: PodSocketOptions) {
+  private constructor(target: VolumeTarget, options: PodSocketOptions, place: Place) {
     this.target = target;
-    this.#directory = directory;
     this.#options = options;
+    this.#place = place;
   }
 
   /**
@@ -61,41 +52,33 @@ export class PodSocket {
    * @throws SignetError `socket-unavailable`, `socket-in-use`
    */
   static async open(target: VolumeTarget, options: PodSocketOptions): Promise<PodSocket> {
-    const socket = new PodSocket(target, openDirectory(target.path), options);
-    try {
-      // What an agent left that lost its power in the middle of this: nobody else writes here.
-      for (const name of readdirSync(socket.#place)) {
-        if (name !== socketName) rmSync(join(socket.#place, name), { recursive: true, force: true });
-      }
-      socket.#listening = await listenOnSocket({
-        // Shorter than the whole path, which can be too long for a socket, and no part of it can be swapped on the way.
-        path: join(socket.#place, socketName),
-        shownPath: join(target.path, socketName),
-        mode: socketMode,
-        maxConnections,
-        log: options.deps.log,
-        onConnection: (connection) => socket.#sds().connect(connection),
-      });
-    } catch (error) {
-      closeSync(socket.#directory);
-      throw error;
-    }
-    return socket;
+    const made: { socket?: PodSocket } = {};
+    const place = await takePlace(target, options, (connection) => {
+      // Connections come with a later turn of the event loop than this function's last step.
+      if (made.socket === undefined) connection.destroy();
+      else made.socket.#sds().connect(connection);
+    });
+    made.socket = new PodSocket(target, options, place);
+    return made.socket;
+  }
+
+  /**
+   * Listens anew where the pod looks for the socket; who is connected stays so.
+   * @throws SignetError as {@link open}; all is as before then
+   */
+  async openAgain(): Promise<void> {
+    const former = this.#place;
+    this.#place = await takePlace(this.target, this.#options, (connection) => this.#sds().connect(connection));
+    leavePlace(former, { keepFile: true });
   }
 
   get caller(): Caller | undefined {
     return this.#caller;
   }
 
-  /** Whether the pod would still find the socket: the directory is the one at the path, and the socket is in it. */
+  /** Whether the pod would find this socket. */
   get isInPlace(): boolean {
-    try {
-      const held = fstatSync(this.#directory);
-      const there = lstatSync(this.target.path);
-      return held.ino === there.ino && held.dev === there.dev && lstatSync(join(this.#place, socketName)).isSocket();
-    } catch {
-      return false;
-    }
+    return this.#place.socket.isAt(join(this.target.path, socketName));
   }
 
   /** Takes the pod's token as the kubelet brought it. */
@@ -108,15 +91,9 @@ export class PodSocket {
 
   /** Ends what there is of it. With `keepFile` the socket stays where it is, for the next agent to take over. */
   async close(options: { readonly keepFile: boolean }): Promise<void> {
-    this.#listening?.close(options);
-    this.#listening = undefined;
+    leavePlace(this.#place, options);
     this.#waiting.clear();
     await this.#server?.stop(drainMilliseconds);
-    closeSync(this.#directory);
-  }
-
-  get #place(): string {
-    return `/proc/self/fd/${this.#directory}`;
   }
 
   // Made when somebody connects: many pods mount the volume before they use it.
@@ -126,7 +103,7 @@ export class PodSocket {
       names,
       validator,
       openBundle,
-      maxStreams,
+      limits,
       deps,
       identify: () => this.#identify(),
     });
@@ -138,10 +115,12 @@ export class PodSocket {
     return new Promise((resolve) => this.#waiting.add(resolve));
   }
 
-  #principal({ claims, spiffeId }: Caller): Principal {
+  #principal({ claims, spiffeId, tokenHash }: Caller): Principal {
     const { workloads } = this.#options;
     return {
       spiffeId,
+      key: tokenHash,
+      isTrusted: () => true,
       who: { spiffeId: spiffeId.toString(), pod: `${claims.namespace}/${claims.podName}` },
       openSvid: (onChange, onEnd) => {
         if (this.#caller === undefined) throw new TypeError("a principal has a token");
@@ -159,6 +138,45 @@ export class PodSocket {
       },
     };
   }
+}
+
+interface Place {
+  readonly socket: ListeningSocket;
+  /** Held open, so that every later step is about this very directory. */
+  readonly directory: number;
+}
+
+async function takePlace(
+  target: VolumeTarget,
+  { bounded, deps }: PodSocketOptions,
+  connect: (connection: Socket) => void,
+): Promise<Place> {
+  const directory = openDirectory(target.path);
+  try {
+    const path = `/proc/self/fd/${directory}`;
+    // What an agent left that lost its power in the middle of this: nobody else writes here.
+    for (const name of readdirSync(path)) {
+      if (name !== socketName) rmSync(join(path, name), { recursive: true, force: true });
+    }
+    const socket = await listenOnSocket({
+      // Shorter than the whole path, which can be too long for a socket, and no part of it can be swapped on the way.
+      path: join(path, socketName),
+      shownPath: join(target.path, socketName),
+      mode: socketMode,
+      maxConnections,
+      log: deps.log,
+      onConnection: bounded(connect),
+    });
+    return { socket, directory };
+  } catch (error) {
+    closeSync(directory);
+    throw error;
+  }
+}
+
+function leavePlace({ directory, socket }: Place, options: { readonly keepFile: boolean }): void {
+  socket.close(options);
+  closeSync(directory);
 }
 
 function openDirectory(path: string): number {

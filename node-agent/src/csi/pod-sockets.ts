@@ -1,7 +1,10 @@
-import { SignetError } from "@signet/shared/errors";
+import { asSignetError, SignetError } from "@signet/shared/errors";
+import type { Agenda } from "../agenda.ts";
 import { PodSocket, type PodSocketOptions, removeDirectory } from "./pod-socket.ts";
 import type { PublishRequest } from "./publish-request.ts";
 import type { VolumeTarget } from "./target.ts";
+
+const checkSeconds = 10;
 
 /**
  * The sockets of all pods of this node. Publishing and unpublishing can be repeated in any order and as often as the
@@ -11,6 +14,8 @@ export class PodSockets {
   readonly #options: PodSocketOptions;
   /** By path of the volume. */
   readonly #sockets = new Map<string, PodSocket>();
+  /** Why they cannot be made again. */
+  readonly #lost = new WeakMap<PodSocket, string>();
   readonly #turns = new Map<string, Promise<void>>();
   #stopped = false;
 
@@ -35,7 +40,11 @@ export class PodSockets {
    */
   async publish({ target, caller }: PublishRequest): Promise<void> {
     await this.#inTurn(target, async () => {
-      (await this.#open(target)).present(caller);
+      const known = this.#sockets.get(target.path);
+      // Before all else: streams that are there renew with it even where their socket cannot be made again.
+      known?.present(caller);
+      const socket = await this.#open(target);
+      if (socket !== known) socket.present(caller);
     });
   }
 
@@ -62,6 +71,19 @@ export class PodSockets {
     });
   }
 
+  /**
+   * Makes sockets again that were taken away, before the kubelet publishes their volumes again. Looked for every 10 s, one
+   * lstat for each: a watch for each pod would use up the node's inotify instances. What fails is tried again with the next
+   * round and logged once for each reason; streams that are there live on.
+   */
+  keep(agenda: Agenda): void {
+    const look = async () => {
+      for (const socket of [...this.#sockets.values()]) if (!socket.isInPlace) await this.#mend(socket);
+      agenda.after(checkSeconds, () => void look());
+    };
+    agenda.after(checkSeconds, () => void look());
+  }
+
   /** Ends every stream and leaves the sockets where they are: their pods go on, and the next agent takes them over. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -73,15 +95,39 @@ export class PodSockets {
 
   async #open(target: VolumeTarget): Promise<PodSocket> {
     const known = this.#sockets.get(target.path);
-    if (known?.isInPlace === true) return known;
     if (known !== undefined) {
-      this.#options.deps.log.warn({ path: target.path }, "a pod's socket was taken away; it is made again");
-      await this.#drop(target, { keepFile: true });
+      if (!known.isInPlace) await this.#openAgain(known);
+      return known;
     }
     const socket = await PodSocket.open(target, this.#options);
-    if (known?.caller !== undefined) socket.present(known.caller);
     this.#sockets.set(target.path, socket);
     return socket;
+  }
+
+  async #openAgain(socket: PodSocket): Promise<void> {
+    const { log, metrics } = this.#options.deps;
+    const { podUid, path } = socket.target;
+    await socket.openAgain();
+    this.#lost.delete(socket);
+    metrics.socketRestored("pod");
+    log.warn({ podUid, path }, "a pod's socket was taken away; made it again");
+  }
+
+  async #mend(socket: PodSocket): Promise<void> {
+    const { podUid, path } = socket.target;
+    try {
+      await this.#inTurn(socket.target, async () => {
+        if (this.#sockets.get(path) === socket && !socket.isInPlace) await this.#openAgain(socket);
+      });
+    } catch (caught) {
+      const { code, message } = asSignetError(caught, "internal");
+      if (this.#stopped || this.#lost.get(socket) === message) return;
+      this.#lost.set(socket, message);
+      this.#options.deps.log.error(
+        { podUid, code, reason: message },
+        "a pod's socket is gone and cannot be made again",
+      );
+    }
   }
 
   async #drop(target: VolumeTarget, options: { readonly keepFile: boolean }): Promise<void> {
