@@ -44,7 +44,7 @@ export class CaDoor {
     this.#spoiler = spoiler;
     this.#server = createServer((asked, answer) => {
       // A client that gives up, or a CA that goes, takes this exchange with it and nothing else.
-      this.#handle(asked, answer).catch(() => asked.destroy());
+      this.#handle(asked, answer).catch(() => answer.destroy());
     });
   }
 
