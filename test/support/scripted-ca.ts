@@ -2,36 +2,8 @@ import { createHmac, randomBytes, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { fromBase64Url, toBase64Url } from "@signet/shared/base64";
 import { decodeSinglePem, encodePem } from "@signet/shared/pem";
+import { type BatchScript, problemOf, type Reply, type Script, send, spoil } from "./scripted-answers.ts";
 import { type Authority, makeAuthority, newKey, publicKeyOf, signLeaf } from "./small-authority.ts";
-
-/** How the CA answers the next requests for a certificate. */
-export type Script =
-  | "issue"
-  | "hang"
-  | { readonly status: number; readonly code?: string; readonly retryAfter?: number; readonly body?: string }
-  | {
-      readonly wrong:
-        | "key"
-        | "id"
-        | "chain"
-        | "expired"
-        | "future"
-        | "long-lived"
-        | "not-json"
-        | "empty-bundle"
-        | "other-domain"
-        | "huge";
-    };
-
-/** What the CA does to a batch; each of its items goes by the {@link Script}. */
-export type BatchScript =
-  | "answer"
-  | "unsupported"
-  | "swap"
-  | "drop"
-  | "too-many"
-  | "duplicate"
-  | { readonly status: number };
 
 export interface Pod {
   readonly namespace: string;
@@ -54,13 +26,17 @@ interface Asked {
   readonly ttlSeconds?: number;
 }
 
-/** Status, what goes with it, and the header that says when to come back. */
-interface Reply {
-  readonly status: number;
-  readonly document: object;
-  /** In place of the document. */
-  readonly text?: string | undefined;
-  readonly retryAfter?: number | undefined;
+interface Identity {
+  readonly secret: Uint8Array;
+  readonly root: Authority;
+  readonly intermediate: Authority;
+  readonly extraRoots: Authority[];
+}
+
+function makeIdentity(now: number): Identity {
+  const root = makeAuthority("root", now, undefined);
+  const intermediate = makeAuthority("intermediate", now, root);
+  return { secret: randomBytes(32), root, intermediate, extraRoots: [] };
 }
 
 export interface ScriptedCaOptions {
@@ -70,6 +46,8 @@ export interface ScriptedCaOptions {
   readonly leafSeconds?: number;
   /** To come back on the port of one that was stopped. */
   readonly port?: number;
+  /** To be the same CA at another URL: its authorities, its tokens. */
+  readonly sameAs?: ScriptedCa;
 }
 
 const encoder = new TextEncoder();
@@ -88,6 +66,7 @@ export class ScriptedCa {
   /** Requests for certificates, oldest first. */
   readonly requests: SeenRequest[] = [];
   bundleRequests = 0;
+  connections = 0;
   bundleNotModified = 0;
   bundleDown = false;
   sequence = 1;
@@ -96,10 +75,8 @@ export class ScriptedCa {
   readonly backdateSeconds = 60;
   readonly #now: () => number;
   readonly #trustDomain: string;
-  readonly #secret = randomBytes(32);
-  readonly #root: Authority;
-  readonly #intermediate: Authority;
-  readonly #extraRoots: Authority[] = [];
+  /** What makes it this CA and no other. */
+  readonly identity: Identity;
   readonly #server: Server;
   readonly #open = new Set<ServerResponse>();
   #url = "";
@@ -108,13 +85,13 @@ export class ScriptedCa {
     this.#now = options.now ?? (() => Date.now() / 1_000);
     this.#trustDomain = options.trustDomain ?? "cluster.local";
     this.leafSeconds = options.leafSeconds ?? 3_600;
-    this.#root = makeAuthority("root", this.#now(), undefined);
-    this.#intermediate = makeAuthority("intermediate", this.#now(), this.#root);
+    this.identity = options.sameAs?.identity ?? makeIdentity(this.#now());
     this.#server = createServer((request, response) => {
       this.#open.add(response);
       response.once("close", () => this.#open.delete(response));
       void this.#answer(request, response);
     });
+    this.#server.on("connection", () => this.connections++);
   }
 
   static async start(options: ScriptedCaOptions = {}): Promise<ScriptedCa> {
@@ -128,7 +105,7 @@ export class ScriptedCa {
   }
 
   get rootPems(): string[] {
-    return [this.#root, ...this.#extraRoots].map(({ der }) => encodePem("CERTIFICATE", der));
+    return [this.identity.root, ...this.identity.extraRoots].map(({ der }) => encodePem("CERTIFICATE", der));
   }
 
   async listen(port = Number(new URL(this.#url).port)): Promise<void> {
@@ -148,13 +125,13 @@ export class ScriptedCa {
 
   /** Publishes one root more. */
   addRoot(): void {
-    this.#extraRoots.push(makeAuthority(`root ${this.#extraRoots.length + 2}`, this.#now(), undefined));
+    this.identity.extraRoots.push(makeAuthority(`root ${this.identity.extraRoots.length + 2}`, this.#now(), undefined));
     this.sequence++;
   }
 
   /** A token that this CA accepts; `claims` are laid over those of the pod. */
   token(pod: Pod, { lifetime = 3_600, claims = {} }: { lifetime?: number; claims?: object } = {}): string {
-    return signToken(this.#payload(pod, lifetime, claims), this.#secret);
+    return signToken(this.#payload(pod, lifetime, claims), this.identity.secret);
   }
 
   /** A token with the claims of a real one and a signature of nobody. */
@@ -222,7 +199,8 @@ export class ScriptedCa {
     const scripts = items.map((item) => this.#scriptOf(item));
     if (scripts.includes("hang")) return;
     if (typeof batchScript === "object") {
-      send(response, problemOf(batchScript.status, "of-the-batch"));
+      const { status, code = "of-the-batch", body: text } = batchScript;
+      send(response, { ...problemOf(status, code), text });
       return;
     }
     if (typeof script === "object" && "status" in script) {
@@ -274,7 +252,7 @@ export class ScriptedCa {
 
   #readToken(token: string): { namespace: string; serviceAccount: string } | undefined {
     const [header, payload, signature] = token.split(".");
-    const expected = createHmac("sha256", this.#secret).update(`${header}.${payload}`).digest("base64url");
+    const expected = createHmac("sha256", this.identity.secret).update(`${header}.${payload}`).digest("base64url");
     const bytes = fromBase64Url(payload ?? "");
     if (signature !== expected || bytes === undefined) return undefined;
     const claims = JSON.parse(new TextDecoder().decode(bytes));
@@ -296,7 +274,7 @@ export class ScriptedCa {
     const life = wrong === "long-lived" ? 91 * 86_400 : this.leafSeconds;
     const notAfter = wrong === "expired" ? now - 1 : now + life;
     const stranger = makeAuthority("intermediate", now, makeAuthority("root", now, undefined));
-    const issuer = wrong === "chain" ? stranger : this.#intermediate;
+    const issuer = wrong === "chain" ? stranger : this.identity.intermediate;
     const { der, serial } = signLeaf({ issuer, spiffeId, publicKey, notBefore, notAfter });
     const bundle = this.#bundle();
     return {
@@ -318,23 +296,4 @@ function signToken(payload: object, secret: Uint8Array): string {
   const part = (value: object) => toBase64Url(encoder.encode(JSON.stringify(value)));
   const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(payload)}`;
   return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
-}
-
-function problemOf(status: number, code: string): Reply {
-  const document = { type: `urn:signet:problem:${code}`, title: `title of ${code}`, status, requestId: "request-1" };
-  return { status, document };
-}
-
-function send(response: ServerResponse, { status, document, text, retryAfter }: Reply): void {
-  if (retryAfter !== undefined) response.setHeader("retry-after", String(retryAfter));
-  const type = status < 400 ? "application/json" : "application/problem+json";
-  response.writeHead(status, { "content-type": type }).end(text ?? JSON.stringify(document));
-}
-
-function spoil(results: readonly object[], script: BatchScript): readonly object[] {
-  const [first = {}, ...rest] = results;
-  if (script === "swap") return [...rest, first];
-  if (script === "drop") return rest;
-  if (script === "too-many") return [...results, first];
-  return script === "duplicate" ? results.map(() => first) : results;
 }

@@ -1,7 +1,6 @@
 import { SignetError } from "@signet/shared/errors";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { makeLogger } from "../../../test/support/test-logger.ts";
 import { Agenda } from "../agenda.ts";
 import { Metrics } from "../metrics.ts";
 import { backoffSeconds } from "./backoff.ts";
@@ -33,6 +32,8 @@ class SimulatedTime {
   }
 }
 
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
 // The dispatcher lets what comes in at once gather in one turn of the event loop.
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
@@ -60,7 +61,7 @@ async function simulate({ workloads, urls, downSeconds, answerSeconds, seed, tak
     monotonic: time.now,
     setTimer: time.setTimer,
     random,
-    log: makeLogger(),
+    log: silent,
     metrics: new Metrics(),
   };
   const agenda = new Agenda(deps);
