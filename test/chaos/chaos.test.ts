@@ -49,6 +49,7 @@ it("keeps every invariant on each push", () => {
 
 it("makes each kind of event happen, and recovers from each", () => {
   expect(report.faults).toEqual([]);
+  expect(report.servedFromMemory).toBeGreaterThan(0);
   for (const kind of eventKinds.filter((one) => !without.includes(one))) {
     expect(report.happened.get(kind), kind).toBeGreaterThan(0);
   }
@@ -92,7 +93,7 @@ function leftOut(faketime: string | undefined): EventKind[] {
 }
 
 function summary(seed: number): [string, string | number][] {
-  const { faults, happened, longestEnvoyStart, memory, traffic } = report;
+  const { faults, happened, longestEnvoyStart, memory, servedFromMemory, traffic } = report;
   const { invariants, pods } = stage;
   const most = Math.max(...memory.map(({ mebibytes }) => mebibytes));
   return [
@@ -111,6 +112,7 @@ function summary(seed: number): [string, string | number][] {
     ["starts of the agent", stage.agent.starts],
     ["memory of the agent, most", `${most.toFixed(0)} MiB`],
     ["longest start of an Envoy, to its identity", `${longestEnvoyStart} ms`],
+    ["Envoys served from the agent's memory", servedFromMemory],
     ["events that failed", faults.length],
     ...logged().map(([message, count]): [string, number] => [`log: ${message}`, count]),
     ...[...happened]

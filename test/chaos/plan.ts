@@ -49,6 +49,12 @@ export type Event =
   | { readonly kind: "a secret is refused"; readonly workload: number };
 export type EventKind = Event["kind"];
 
+/** What an event acts on; two events of one part never happen at once. */
+export function partOf(kind: EventKind): "agent" | "CA" | EventKind {
+  if (kind.startsWith("agent") || kind.startsWith("socket")) return "agent";
+  return kind.startsWith("CA") || kind.startsWith("authorities") ? "CA" : kind;
+}
+
 /** Which of the CA's addresses: one (there are two), or all of them. */
 export type Where = 0 | 1 | "all";
 

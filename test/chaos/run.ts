@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "../support/poll.ts";
 import { Happenings } from "./happenings.ts";
-import { type EventKind, makePlan, type Step } from "./plan.ts";
+import { type EventKind, makePlan, partOf, type Step } from "./plan.ts";
 import type { Random } from "./random.ts";
 import type { Stage } from "./stage.ts";
 import { describe, Timeline } from "./timeline.ts";
@@ -14,6 +14,7 @@ export interface ChaosReport {
   /** What went wrong with an event itself, or with the agent outside of any. */
   readonly faults: readonly string[];
   readonly longestEnvoyStart: number;
+  readonly servedFromMemory: number;
   /** Resident memory of the agent in MiB, once each second, with its start that it belongs to. */
   readonly memory: readonly { readonly start: number; readonly mebibytes: number }[];
 }
@@ -72,13 +73,8 @@ export async function runChaos(stage: Stage, random: Random, options: ChaosOptio
   await looking;
   await traffic.stop();
   timeline.say("all is well", "");
-  const { longestEnvoyStart } = happenings;
-  return { seconds: timeline.seconds, traffic, happened, faults, longestEnvoyStart, memory };
-}
-
-function partOf(kind: EventKind): string {
-  if (kind.startsWith("agent") || kind.startsWith("socket")) return "agent";
-  return kind.startsWith("CA") || kind.startsWith("authorities") ? "CA" : kind;
+  const { longestEnvoyStart, servedFromMemory } = happenings;
+  return { seconds: timeline.seconds, traffic, happened, faults, longestEnvoyStart, servedFromMemory, memory };
 }
 
 interface Looker {
