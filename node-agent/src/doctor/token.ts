@@ -14,7 +14,9 @@ import { reasonOf } from "./section.ts";
 // The kubelet asks for a new one when a fifth of its life is left (kubernetes: `pkg/kubelet/token`).
 const renewedAtShareLeft = 0.2;
 const projected =
-  "project it into the pod: volumes[].projected.sources[].serviceAccountToken with audience, expirationSeconds and path";
+  "have the kubelet project it into the pod: volumes[].projected.sources[].serviceAccountToken with audience, expirationSeconds and path";
+const byHand =
+  "kubectl create token SERVICEACCOUNT -n NAMESPACE --bound-object-kind Pod --bound-object-name POD --audience signet-ca > FILE";
 
 /** A token that was looked at; nothing of it is verified. */
 export interface ExaminedToken {
@@ -24,6 +26,8 @@ export interface ExaminedToken {
   /** Undefined where it cannot be read. */
   readonly claims: ServiceAccountClaims | undefined;
 }
+
+const mendFile = (setting: string) => (setting === "--token" ? byHand : projected);
 
 /**
  * Looks at a file with a service-account token, and at what the token says; never shows any of its bytes.
@@ -35,18 +39,21 @@ export function examineToken(file: string, setting: string, now: number): Examin
     token = readTokenFile(file, setting);
   } catch (error) {
     return {
-      findings: [fail(asSignetError(error, "config-invalid").message, projected)],
+      findings: [fail(asSignetError(error, "config-invalid").message, mendFile(setting))],
       token: undefined,
       claims: undefined,
     };
   }
-  const findings: Finding[] = [examinePermissions(file)];
+  const findings: Finding[] = [examinePermissions(file, setting)];
   let claims: ServiceAccountClaims;
   try {
     claims = readServiceAccountClaims(decodeTokenUnverified(token));
   } catch (error) {
     findings.push(
-      fail(`it is no token of a pod's service account: ${asSignetError(error, "malformed-token").message}`, projected),
+      fail(
+        `it is no token of a pod's service account: ${asSignetError(error, "malformed-token").message}`,
+        mendFile(setting),
+      ),
     );
     return { findings, token, claims: undefined };
   }
@@ -59,12 +66,12 @@ export function examineToken(file: string, setting: string, now: number): Examin
   return { findings, token, claims };
 }
 
-function examinePermissions(file: string): Finding {
+function examinePermissions(file: string, setting: string): Finding {
   let mode: number;
   try {
     mode = statSync(file).mode;
   } catch (error) {
-    return fail(`${file} went away (${reasonOf(error)})`, projected);
+    return fail(`${file} went away (${reasonOf(error)})`, mendFile(setting));
   }
   const seen = `${file} is readable, mode 0${(mode & 0o777).toString(8).padStart(3, "0")}`;
   if ((mode & 0o022) !== 0) return fail(`${seen}: others may replace it`, `chmod go-w ${file}`);
