@@ -1,7 +1,7 @@
 /**
  * Ten minutes of everything going wrong, in less than two: real Envoys under load, a real agent, the real CA. The order is
- * random; `SIGNET_CHAOS_SEED=n npm run test:chaos` repeats a run's plan, `SIGNET_CHAOS_WITHOUT="CA hangs,agent is killed"`
- * leaves events out to see which it is, and `SIGNET_CHAOS_AGENT=folder` takes another build of the agent (a folder with
+ * random; `SIGNET_CHAOS_SEED=n npm run test:chaos` repeats a run's plan, `SIGNET_CHAOS_SECONDS=600` makes it longer,
+ * `SIGNET_CHAOS_WITHOUT="CA hangs,agent is killed"` leaves events out to see which it is, and `SIGNET_CHAOS_AGENT=folder` takes another build of the agent (a folder with
  * `package.json`, `bin` and `dist`). The logs of all programs are copied into the folder `SIGNET_CHAOS_KEEP` at the end.
  */
 import { readFileSync } from "node:fs";
@@ -13,7 +13,7 @@ import { type ChaosReport, runChaos } from "./run.ts";
 import { Stage } from "./stage.ts";
 import { table } from "./timeline.ts";
 
-const seconds = 100;
+const seconds = Number(process.env.SIGNET_CHAOS_SECONDS ?? 100);
 // An agent with a dozen sidecars takes 60 to 80 MiB.
 const mostMemory = 160;
 
