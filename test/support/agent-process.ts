@@ -16,6 +16,8 @@ export interface AgentOptions {
   /** Another file than the one of this checkout. */
   readonly agent?: string;
   readonly moreEnv?: NodeJS.ProcessEnv;
+  /** A program, with arguments, that runs the command line behind them in its own place, as `env -i` does. */
+  readonly under?: readonly string[];
 }
 
 /** What GET /v1/workloads says of one workload; it says more, which nothing here needs. */
@@ -40,15 +42,17 @@ export interface RunningAgent extends LaunchedAgent {
 
 /** `signet-agent run` as a process that has just begun. */
 export async function launchAgent(options: AgentOptions): Promise<LaunchedAgent> {
-  const { folder, caUrl, nodeToken, moreArgs = [], agent = agentProgram, moreEnv = {} } = options;
+  const { folder, caUrl, nodeToken, moreArgs = [], agent = agentProgram, moreEnv = {}, under = [] } = options;
   const socketFolder = join(folder, "sds");
   await mkdir(socketFolder, { recursive: true });
   const socket = join(socketFolder, "uds_path");
   const admin = `127.0.0.1:${await freePort()}`;
+  const [command = process.execPath, ...before] = [...under, process.execPath];
   const program = await Program.start({
     name: "signet-agent",
-    command: process.execPath,
+    command,
     args: [
+      ...before,
       agent,
       "run",
       ...["--ca-url", caUrl, "--trust-domain", trustDomain, "--socket", socket],
