@@ -1,4 +1,4 @@
-import { create, fromBinary, type JsonObject, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { asSignetError } from "@signet/shared/errors";
 import {
   DeltaDiscoveryRequestSchema,
@@ -6,6 +6,7 @@ import {
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
 } from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
+import { writeMetadata } from "../sds/node-metadata.ts";
 import { secretTypeUrl } from "../sds/secret.ts";
 import { type Validator, validatorKey } from "../sds/validator.ts";
 import { version } from "../version.ts";
@@ -65,7 +66,7 @@ const nodeOf = ({ validator }: Question) => ({
   cluster: "signet-agent-fetch",
   userAgentName: "signet-agent fetch",
   userAgentVersionType: { case: "userAgentVersion" as const, value: version },
-  ...(validator === undefined ? {} : { metadata: { [validatorKey]: validator } satisfies JsonObject }),
+  ...(validator === undefined ? {} : { metadata: writeMetadata({ [validatorKey]: validator }) }),
 });
 
 /** State of the world: each request lists every name. */

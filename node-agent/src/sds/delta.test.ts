@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { EncodedSecret } from "./secret.ts";
-import { DeltaClient, everything, ownDomain, ownId, refusal, TestSecrets } from "./test-secrets.ts";
+import { DeltaClient, everything, nodeWith, ownDomain, ownId, refusal, TestSecrets } from "./test-secrets.ts";
 import { validatorKey } from "./validator.ts";
 
 interface Rule {
@@ -313,7 +313,7 @@ test("who asks for another form of bundles after a reconnect gets it, though the
   client.ask({
     resourceNamesSubscribe: ["ROOTCA"],
     initialResourceVersions: { ROOTCA: secrets.version("bundle") ?? "" },
-    node: { metadata: { [validatorKey]: "spiffe" } } as never,
+    node: nodeWith({ [validatorKey]: "spiffe" }),
   });
   expect(client.next().versions.get("ROOTCA")).toBe(secrets.current("bundle")?.in("spiffe").version);
 });

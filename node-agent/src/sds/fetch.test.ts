@@ -1,7 +1,7 @@
 import { SignetError } from "@signet/shared/errors";
 import { beforeEach, describe, expect, test } from "vitest";
 import { fetchSecrets } from "./fetch.ts";
-import { everything, readResponse, request, TestSecrets } from "./test-secrets.ts";
+import { everything, nodeWith, readResponse, request, TestSecrets } from "./test-secrets.ts";
 import { validatorKey } from "./validator.ts";
 
 let secrets: TestSecrets;
@@ -93,7 +93,7 @@ describe("FetchSecrets", () => {
 
   test("gives bundles in the form that the node asks for", async () => {
     secrets.change("bundle");
-    const node = { metadata: { [validatorKey]: "spiffe" } } as never;
+    const node = nodeWith({ [validatorKey]: "spiffe" });
     expect((await fetch({ resourceNames: ["ROOTCA"], node })).version).toBe(
       secrets.current("bundle")?.in("spiffe").version,
     );

@@ -114,16 +114,3 @@ describe("a request of a size that no Envoy sends", () => {
     expect(Object.prototype).not.toHaveProperty("1");
   });
 });
-
-test("metadata that is nested without end is refused, not followed", () => {
-  // google.protobuf.Value{ list_value { values { list_value ... } } }, as deep as a request may be long.
-  let value: Uint8Array = Uint8Array.of();
-  for (let depth = 0; depth < 20_000 && value.length < 200_000; depth++) {
-    const list = Buffer.concat([Uint8Array.of(0x0a, ...varint(value.length)), value]);
-    value = Buffer.concat([Uint8Array.of(0x32, ...varint(list.length)), list]);
-  }
-  const wrap = (tag: number, inner: Uint8Array) => Buffer.concat([Uint8Array.of(tag, ...varint(inner.length)), inner]);
-  const node = wrap(0x1a, wrap(0x0a, Buffer.concat([Uint8Array.of(0x0a, 1, 0x61), wrap(0x12, value)])));
-  expect(refusalOf(() => readRequest(wrap(0x12, node)))).toBe("malformed-request");
-  expect(refusalOf(() => readDeltaRequest(wrap(0x0a, node)))).toBe("malformed-request");
-});

@@ -12,7 +12,8 @@ import {
   DiscoveryResponseSchema,
 } from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { SecretDiscoveryService } from "../gen/envoy/service/secret/v3/sds_pb.ts";
-import { secretDiscoveryService } from "./service.ts";
+import { writeMetadata } from "./node-metadata.ts";
+import { sdsPath } from "./service.ts";
 
 /** Envoy's own protos, whole, as they come with grpc's xDS client. */
 const deps = join(dirname(createRequire(import.meta.url).resolve("@grpc/grpc-js-xds/package.json")), "deps");
@@ -61,11 +62,11 @@ const spiffeCodec = full[
 ] as MessageTypeDefinition<object, object>;
 
 const any = { typeUrl: "type.googleapis.com/x", value: Buffer.from([1, 2, 3]) };
-const status = { code: 13, message: "refused", details: [any] };
+const status = { code: 13, message: "refused" };
 const node = {
   id: "id",
   cluster: "cluster",
-  metadata: { key: "text" },
+  metadata: Buffer.from(writeMetadata({ key: "text" })),
   userAgentName: "envoy",
   userAgentVersionType: {
     case: "userAgentBuildVersion",
@@ -154,6 +155,12 @@ describe("the subset of Envoy's protos agrees with the whole", () => {
     expect(JSON.stringify(theirs)).not.toBe("{}");
   });
 
+  test("a node's metadata, which the subset leaves as bytes, is what they read it to be", () => {
+    const { codec, schema, value } = cases[0] ?? expect.fail();
+    const theirs = codec.deserialize(Buffer.from(toBinary(schema, create(schema, value as never))));
+    expect(theirs).toMatchObject({ node: { metadata: { fields: { key: { stringValue: "text" } } } } });
+  });
+
   test("every field name of the subset is theirs", () => {
     for (const { schema, codec, value } of cases) {
       const theirs = codec.deserialize(Buffer.from(toBinary(schema, create(schema, value as never))));
@@ -162,12 +169,13 @@ describe("the subset of Envoy's protos agrees with the whole", () => {
     }
   });
 
-  test("the methods have the paths and directions of the service", () => {
-    for (const [name, { path, requestStream, responseStream }] of Object.entries(secretDiscoveryService)) {
-      expect(method(name)).toMatchObject({ path, requestStream, responseStream });
-    }
-    expect(SecretDiscoveryService.methods.map((one) => one.name).toSorted()).toEqual(
-      Object.keys(secretDiscoveryService).toSorted(),
-    );
+  test.each([
+    { name: "StreamSecrets", path: sdsPath.stream, streaming: true },
+    { name: "DeltaSecrets", path: sdsPath.delta, streaming: true },
+    { name: "FetchSecrets", path: sdsPath.fetch, streaming: false },
+  ])("$name has its path and direction", ({ name, path, streaming }) => {
+    expect(method(name)).toMatchObject({ path, requestStream: streaming, responseStream: streaming });
+    const ours = SecretDiscoveryService.methods.find((one) => one.name === name);
+    expect(ours?.methodKind).toBe(streaming ? "bidi_streaming" : "unary");
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { everything, ownDomain, ownId, refusal, StreamClient, TestSecrets } from "./test-secrets.ts";
+import { everything, nodeWith, ownDomain, ownId, refusal, StreamClient, TestSecrets } from "./test-secrets.ts";
 import { type Validator, validatorKey } from "./validator.ts";
 
 interface Rule {
@@ -326,7 +326,7 @@ test("the Envoy that the first request names has its form of bundles for as long
   secrets.change("bundle");
   const version = (validator: Validator) => secrets.current("bundle")?.in(validator).version;
   const client = new StreamClient(secrets);
-  client.ask(["ROOTCA"], { node: { metadata: { [validatorKey]: "spiffe" } } as never });
+  client.ask(["ROOTCA"], { node: nodeWith({ [validatorKey]: "spiffe" }) });
   expect(client.next().version).toBe(version("spiffe"));
   secrets.change("bundle");
   const { nonce, ...pushed } = client.next();

@@ -1,6 +1,7 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type JsonObject, toBinary } from "@bufbuild/protobuf";
 import type { LogFields } from "@signet/shared/deps";
 import { SpiffeId } from "@signet/shared/spiffe-id";
+import { NodeSchema } from "../gen/envoy/config/core/v3/base_pb.ts";
 import { SecretSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import {
   type DeltaDiscoveryRequest,
@@ -14,6 +15,7 @@ import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import { Metrics } from "../metrics.ts";
 import { DeltaStream } from "./delta.ts";
 import { classifier, type ResourceKind } from "./names.ts";
+import { writeMetadata } from "./node-metadata.ts";
 import { EncodedSecret } from "./secret.ts";
 import { SdsStream } from "./stream.ts";
 import type { SdsOptions } from "./stream-options.ts";
@@ -187,3 +189,5 @@ export class DeltaClient {
 }
 
 export const refusal = (message = "no") => create(StatusSchema, { code: 13, message });
+
+export const nodeWith = (metadata: JsonObject) => create(NodeSchema, { metadata: writeMetadata(metadata) });

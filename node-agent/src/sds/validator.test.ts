@@ -1,6 +1,7 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { NodeSchema } from "../gen/envoy/config/core/v3/base_pb.ts";
+import { writeMetadata } from "./node-metadata.ts";
 import { TestSecrets } from "./test-secrets.ts";
 import { chooseFor, chooseValidator } from "./validator.ts";
 
@@ -56,7 +57,7 @@ const cases: readonly Case[] = [
 const nodeOf = ({ metadata, version }: Pick<Case, "metadata" | "version">) => {
   const [majorNumber, minorNumber, patch] = (version ?? "").split(".").map(Number);
   return create(NodeSchema, {
-    ...(metadata === undefined ? {} : { metadata }),
+    ...(metadata === undefined ? {} : { metadata: writeMetadata(metadata) }),
     ...(version === undefined
       ? {}
       : {

@@ -1,5 +1,5 @@
-import type { JsonObject } from "@bufbuild/protobuf";
 import type { Node } from "../gen/envoy/config/core/v3/base_pb.ts";
+import { type MetadataValue, readMetadata } from "./node-metadata.ts";
 import { shown } from "./shown.ts";
 import type { SdsOptions } from "./stream-options.ts";
 
@@ -18,6 +18,8 @@ const spireKey = "disable_spiffe_cert_validation";
 // The first Envoy with the SPIFFE validator.
 const firstMinor = 18;
 
+const nothing = Uint8Array.of();
+
 export interface ValidatorChoice {
   readonly validator: Validator;
   /** A value that the node gave and that means nothing, for the log. */
@@ -27,15 +29,16 @@ export interface ValidatorChoice {
 /**
  * Chooses for one Envoy: an Envoy before 1.18 gets plain roots whatever it says; then its own metadata decides,
  * Signet's key before SPIRE's; then the agent's setting.
+ * @throws SignetError `malformed-request`
  */
 export function chooseValidator(node: Node | undefined, configured: Validator): ValidatorChoice {
   if (node !== undefined && isTooOld(node)) return { validator: "trusted-ca" };
-  const metadata = node?.metadata;
-  const own = field(metadata, validatorKey);
+  const metadata = readMetadata(node?.metadata ?? nothing, [validatorKey, spireKey]);
+  const own = metadata.get(validatorKey);
   const asked = validators.find((known) => known === own);
   if (asked !== undefined) return { validator: asked };
-  const ignored = own === undefined ? {} : { ignored: typeof own === "string" ? own : typeof own };
-  return { validator: isTrue(field(metadata, spireKey)) ? "trusted-ca" : configured, ...ignored };
+  const ignored = metadata.has(validatorKey) ? { ignored: String(own ?? "neither text nor truth") } : {};
+  return { validator: isTrue(metadata.get(spireKey)) ? "trusted-ca" : configured, ...ignored };
 }
 
 function isTooOld({ userAgentVersionType: { case: kind, value } }: Node): boolean {
@@ -44,12 +47,8 @@ function isTooOld({ userAgentVersionType: { case: kind, value } }: Node): boolea
   return majorNumber < 1 || (majorNumber === 1 && minorNumber < firstMinor);
 }
 
-function field(metadata: JsonObject | undefined, key: string): unknown {
-  return metadata !== undefined && Object.hasOwn(metadata, key) ? metadata[key] : undefined;
-}
-
 // Texts as Go's strconv.ParseBool reads them, which is what SPIRE takes.
-function isTrue(value: unknown): boolean {
+function isTrue(value: MetadataValue): boolean {
   return value === true || (typeof value === "string" && /^(?:1|t|T|true|TRUE|True)$/.test(value));
 }
 

@@ -6,14 +6,13 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { SemanticVersion } from "../../../type/v3/semantic_version_pb.ts";
 import { file_envoy_type_v3_semantic_version } from "../../../type/v3/semantic_version_pb.ts";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
-import type { JsonObject, Message } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file envoy/config/core/v3/base.proto.
  */
 export const file_envoy_config_core_v3_base: GenFile = /*@__PURE__*/
-  fileDesc("Ch9lbnZveS9jb25maWcvY29yZS92My9iYXNlLnByb3RvEhRlbnZveS5jb25maWcuY29yZS52MyLoAQoETm9kZRIKCgJpZBgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIXCg91c2VyX2FnZW50X25hbWUYBiABKAkSHAoSdXNlcl9hZ2VudF92ZXJzaW9uGAcgASgJSAASRgoYdXNlcl9hZ2VudF9idWlsZF92ZXJzaW9uGAggASgLMiIuZW52b3kuY29uZmlnLmNvcmUudjMuQnVpbGRWZXJzaW9uSABCGQoXdXNlcl9hZ2VudF92ZXJzaW9uX3R5cGUiagoMQnVpbGRWZXJzaW9uEi8KB3ZlcnNpb24YASABKAsyHi5lbnZveS50eXBlLnYzLlNlbWFudGljVmVyc2lvbhIpCghtZXRhZGF0YRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiXgoKRGF0YVNvdXJjZRISCghmaWxlbmFtZRgBIAEoCUgAEhYKDGlubGluZV9ieXRlcxgCIAEoDEgAEhcKDWlubGluZV9zdHJpbmcYAyABKAlIAEILCglzcGVjaWZpZXJiBnByb3RvMw", [file_envoy_type_v3_semantic_version, file_google_protobuf_struct]);
+  fileDesc("Ch9lbnZveS9jb25maWcvY29yZS92My9iYXNlLnByb3RvEhRlbnZveS5jb25maWcuY29yZS52MyLPAQoETm9kZRIKCgJpZBgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEhAKCG1ldGFkYXRhGAMgASgMEhcKD3VzZXJfYWdlbnRfbmFtZRgGIAEoCRIcChJ1c2VyX2FnZW50X3ZlcnNpb24YByABKAlIABJGChh1c2VyX2FnZW50X2J1aWxkX3ZlcnNpb24YCCABKAsyIi5lbnZveS5jb25maWcuY29yZS52My5CdWlsZFZlcnNpb25IAEIZChd1c2VyX2FnZW50X3ZlcnNpb25fdHlwZSI/CgxCdWlsZFZlcnNpb24SLwoHdmVyc2lvbhgBIAEoCzIeLmVudm95LnR5cGUudjMuU2VtYW50aWNWZXJzaW9uIl4KCkRhdGFTb3VyY2USEgoIZmlsZW5hbWUYASABKAlIABIWCgxpbmxpbmVfYnl0ZXMYAiABKAxIABIXCg1pbmxpbmVfc3RyaW5nGAMgASgJSABCCwoJc3BlY2lmaWVyYgZwcm90bzM", [file_envoy_type_v3_semantic_version]);
 
 /**
  * Who asks. Envoy also sends a long list of its extensions, which is skipped.
@@ -32,9 +31,12 @@ export type Node = Message<"envoy.config.core.v3.Node"> & {
   cluster: string;
 
   /**
-   * @generated from field: google.protobuf.Struct metadata = 3;
+   * A google.protobuf.Struct, which has the same form on the wire. It can be long, and what is asked of it are single
+   * keys: it stays as it is.
+   *
+   * @generated from field: bytes metadata = 3;
    */
-  metadata?: JsonObject | undefined;
+  metadata: Uint8Array;
 
   /**
    * @generated from field: string user_agent_name = 6;
@@ -74,11 +76,6 @@ export type BuildVersion = Message<"envoy.config.core.v3.BuildVersion"> & {
    * @generated from field: envoy.type.v3.SemanticVersion version = 1;
    */
   version?: SemanticVersion | undefined;
-
-  /**
-   * @generated from field: google.protobuf.Struct metadata = 2;
-   */
-  metadata?: JsonObject | undefined;
 };
 
 /**
