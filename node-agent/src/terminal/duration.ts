@@ -31,9 +31,3 @@ export function iso(seconds: number): string {
   const date = new Date(seconds * 1_000);
   return Number.isNaN(date.getTime()) ? "?" : date.toISOString().replace(/\.\d+Z$/, "Z");
 }
-
-/** Seconds since the epoch of an RFC 3339 time; undefined where it is none. */
-export function secondsOf(text: string | undefined): number | undefined {
-  const milliseconds = text === undefined ? Number.NaN : Date.parse(text);
-  return Number.isNaN(milliseconds) ? undefined : milliseconds / 1_000;
-}
