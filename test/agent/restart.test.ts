@@ -1,0 +1,98 @@
+/** Agents as processes: killed, replaced, started twice, started without a CA. */
+import { existsSync } from "node:fs";
+import { status } from "@grpc/grpc-js";
+import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { until } from "../support/poll.ts";
+import { ensureBuilt } from "../support/repo.ts";
+import { answer, OutageWorld, untilLogged } from "./outage-world.ts";
+import { makePod } from "./world.ts";
+
+let world: OutageWorld;
+
+beforeAll(() => ensureBuilt());
+beforeEach(async () => {
+  world = await OutageWorld.start();
+});
+afterEach(() => world.stop());
+
+const waits = "another process serves the socket; waiting for it to stop";
+
+test("an agent that is killed leaves a dead socket, which the next one takes over at once", async () => {
+  const first = await world.serving();
+  const token = world.ca.token(makePod());
+  const stream = world
+    .client(first.socket)
+    .withToken(token)
+    .request({ names: ["default"] });
+  await stream.next();
+  await first.program.stop("SIGKILL");
+  expect((await stream.end()).code).toBe(status.UNAVAILABLE);
+  expect(existsSync(first.socket)).toBe(true);
+  const second = await world.serving();
+  await world
+    .client(second.socket)
+    .withToken(token)
+    .request({ names: ["default"] })
+    .next();
+  expect(second.program.tail(100)).toContain("took the place of a socket that nobody serves any more");
+});
+
+test("an agent that comes while the one before is still there waits for it, and does not end", async () => {
+  const first = await world.serving();
+  const second = await world.launch();
+  await untilLogged(second, waits);
+  await first.program.stop("SIGTERM");
+  expect(first.program.exitCode).toBe(0);
+  await until("the second agent", async () => (await answer(second, "readyz")).status === 200, {
+    giveUp: second.program.failure,
+  });
+  await world
+    .client(second.socket)
+    .withToken(world.ca.token(makePod()))
+    .request({ names: ["default"] })
+    .next();
+});
+
+test("of agents that are started at once one serves; the others give up with 73 and say why", async () => {
+  const killed = await world.serving();
+  await killed.program.stop("SIGKILL");
+  const racers = await Promise.all(Array.from({ length: 4 }, () => world.launch()));
+  const exits = () => racers.filter(({ program }) => !program.isRunning).map(({ program }) => program.exitCode);
+  await until("all but one to end", () => exits().length >= 3);
+  expect(exits()).toEqual([73, 73, 73]);
+  const [winner] = racers.filter(({ program }) => program.isRunning);
+  if (winner === undefined) throw new Error("none is left");
+  expect(winner.program.tail(200)).toContain("is served by another process");
+  expect(await answer(winner, "readyz")).toMatchObject({ status: 200 });
+  await world
+    .client(winner.socket)
+    .withToken(world.ca.token(makePod()))
+    .request({ names: ["default"] })
+    .next();
+});
+
+test("an agent that is started without a CA serves, is alive but not ready, and goes on once the CA is there", async () => {
+  const token = world.ca.token(makePod());
+  const first = await world.serving();
+  await world
+    .client(first.socket)
+    .withToken(token)
+    .request({ names: ["default"] })
+    .next();
+  await world.ca.stop();
+  await first.program.stop("SIGKILL");
+  const second = await world.launch();
+  await until("the admin routes", async () => (await answer(second, "healthz")).status === 200);
+  expect(await answer(second, "readyz")).toMatchObject({ status: 503, reason: expect.stringContaining("bundle") });
+  const stream = world
+    .client(second.socket)
+    .withToken(token)
+    .request({ names: ["default"] });
+  await untilLogged(second, "will try again");
+  expect(stream.received).toHaveLength(0);
+  expect(stream.ended).toBeUndefined();
+  await world.ca.listen();
+  await stream.next();
+  await until("readiness", async () => (await answer(second, "readyz")).status === 200);
+  expect(second.program.isRunning).toBe(true);
+});
