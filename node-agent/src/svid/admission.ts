@@ -2,8 +2,8 @@ import type { SignetError } from "@signet/shared/errors";
 import type { Agenda } from "../agenda.ts";
 import type { Deps } from "../deps.ts";
 import type { Caller } from "../identity/caller.ts";
-import { Attempts } from "./attempts.ts";
 import type { Issue, Issued } from "./issue.ts";
+import { LifeMachine } from "./machine.ts";
 import type { Subscription } from "./subscription.ts";
 
 export interface AdmissionOptions {
@@ -13,6 +13,8 @@ export interface AdmissionOptions {
   /** The CA has accepted the token. */
   readonly onAccepted: (issued: Issued) => void;
   readonly onRefused: (error: SignetError) => void;
+  /** The CA could not be asked or gave a wrong answer. */
+  readonly onFailed: () => void;
   /** Nobody waits for the answer any more. */
   readonly onAbandoned: () => void;
 }
@@ -26,44 +28,52 @@ export class Admission {
   readonly subscriptions = new Set<Subscription>();
   /** Set once the CA has said no. */
   refusal: SignetError | undefined;
-  readonly #attempts: Attempts;
+  readonly #life: LifeMachine;
 
   constructor(caller: Caller, options: AdmissionOptions) {
-    const { agenda, deps, issue, onAbandoned, onAccepted, onRefused } = options;
+    const { agenda, deps, issue, onAbandoned, onAccepted, onFailed, onRefused } = options;
     const { claims, spiffeId } = caller;
     const names = { claimedId: spiffeId.toString(), claimedPod: `${claims.namespace}/${claims.podName}` };
     this.caller = caller;
-    this.#attempts = new Attempts(
-      {
-        attempt: () => {
-          if (this.subscriptions.size > 0) return issue({ token: caller.token, spiffeId, urgent: false });
-          onAbandoned();
-          return undefined;
-        },
-        onIssued: onAccepted,
-        onRefused: (error) => {
-          this.refusal = error;
-          deps.log.warn({ ...names, code: error.code, reason: error.message }, "token refused");
-          onRefused(error);
-          return undefined;
-        },
-        onFailed: (error, waitSeconds) =>
-          deps.log.warn(
-            { ...names, code: error.code, reason: error.message, waitSeconds },
-            "no certificate yet; will try again",
-          ),
+    this.#life = new LifeMachine({
+      ask: (retry) => {
+        if (this.subscriptions.size > 0) return issue({ token: caller.token, spiffeId, retry });
+        onAbandoned();
+        return "alone";
       },
+      take: (issued) => {
+        onAccepted(issued);
+        return undefined;
+      },
+      onRefused: (error) => {
+        this.refusal = error;
+        deps.log.warn({ ...names, code: error.code, reason: error.message }, "token refused");
+        onRefused(error);
+      },
+      onFailed: (error, waitSeconds) => {
+        deps.log.warn(
+          { ...names, code: error.code, reason: error.message, waitSeconds },
+          "no certificate yet; will try again",
+        );
+        onFailed();
+      },
+      againSeconds: undefined,
       agenda,
       deps,
-    );
+    });
   }
 
   join(subscription: Subscription): void {
     this.subscriptions.add(subscription);
-    this.#attempts.start();
+    this.#life.attached();
+  }
+
+  /** The CA answers again: the next try need not wait for its time. */
+  hastenRetry(withinSeconds: number): void {
+    this.#life.hasten("retrying", withinSeconds);
   }
 
   stop(): void {
-    this.#attempts.stop();
+    this.#life.stop();
   }
 }

@@ -1,17 +1,20 @@
-import { SignetError } from "@signet/shared/errors";
+import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { Agenda } from "../agenda.ts";
-import type { Cancel, Deps } from "../deps.ts";
+import type { Deps } from "../deps.ts";
 import type { Caller } from "../identity/caller.ts";
 import type { EncodedSecret } from "../sds/secret.ts";
-import { Attempts } from "./attempts.ts";
 import type { Issue, Issued } from "./issue.ts";
+import { LifeMachine } from "./machine.ts";
 import { drawRenewal } from "./rotation.ts";
 import type { Subscription } from "./subscription.ts";
 
 // An Envoy that hangs on to old token files brings few; a fresh one comes with every reconnect.
 const maxTokens = 8;
 // After a refusal: long enough not to hammer, short enough for a CA that was told better in the meantime.
-const refusedAgainSeconds = 10;
+const againSeconds = 10;
+// A renewal that fails is tried again within this part of what is left, so that the CA may come back late and still in time.
+const partOfRest = 0.25;
+const shortestMaxWaitSeconds = 0.2;
 
 export interface WorkloadOptions {
   readonly issue: Issue;
@@ -19,11 +22,24 @@ export interface WorkloadOptions {
   readonly deps: Deps;
   /** Tokens that no longer lead here. */
   readonly onTokensDropped: (tokenHashes: readonly string[]) => void;
+  /** A request of it has failed: the CA could not be asked or gave a wrong answer. */
+  readonly onFailed: () => void;
+}
+
+/** A certificate in use, with what can be said of its time. */
+interface InUse {
+  readonly issued: Issued;
+  /** By the monotonic clock. */
+  readonly since: number;
+  readonly renewAt: number;
 }
 
 /**
- * The state of one pod under one identity, shared by all of its streams: the certificate in use, the tokens that the CA
- * has accepted for it, and the way to the next certificate.
+ * One pod under one identity, shared by all of its streams: the certificate in use, the tokens that the CA has accepted
+ * for it, and the way to the next certificate, which is the state machine of `life.ts`.
+ *
+ * A token that comes is for the next request: it renews nothing by itself. Where a request is due and no token holds any
+ * more, the streams end, so that their Envoys read their token file anew; certificate and state stay.
  */
 export class Workload {
   /** Of the token that made it; every later one has the same pod and identity. */
@@ -31,41 +47,51 @@ export class Workload {
   readonly subscriptions = new Set<Subscription>();
   readonly #tokens = new Map<string, Caller>();
   readonly #options: WorkloadOptions;
-  readonly #renewal: Attempts;
-  #issued: Issued;
+  readonly #life: LifeMachine;
+  #inUse: InUse;
   #issuedCount = 0;
-  #renewAt = 0;
-  #lastError: SignetError | undefined;
-  #cancelRenewal: Cancel | undefined;
+  #failure: { readonly error: SignetError; readonly at: number } | undefined;
 
   constructor(caller: Caller, issued: Issued, options: WorkloadOptions) {
+    const { agenda, deps } = options;
     this.caller = { claims: caller.claims, spiffeId: caller.spiffeId };
     this.#options = options;
-    this.#issued = issued;
-    this.#renewal = new Attempts(
-      {
-        attempt: () => this.#attempt(),
-        onIssued: (renewed) => this.#take(renewed),
-        onRefused: (error) => this.#refused(error),
-        onFailed: (error, waitSeconds) => this.#failed(error, waitSeconds),
-      },
-      options.agenda,
-      options.deps,
-    );
+    this.#inUse = { issued, since: deps.monotonic(), renewAt: issued.notAfter };
+    this.#life = new LifeMachine({
+      ask: (retry) => this.#ask(retry),
+      take: (renewed) => this.#take(renewed),
+      onRefused: (error) => this.#refused(error),
+      onFailed: (error, waitSeconds) => this.#failed(error, waitSeconds),
+      onTokenless: () => this.#tokenless(),
+      againSeconds,
+      maxWaitSeconds: () => this.#maxWaitSeconds(),
+      agenda,
+      deps,
+    });
     this.accept(caller, issued);
   }
 
   get status() {
-    const { notAfter, notBefore, receivedAt, serialNumber } = this.#issued;
+    const { issued, renewAt } = this.#inUse;
+    const { notAfter, notBefore, receivedAt, serialNumber } = issued;
     return {
+      state: this.#life.state,
       serialNumber,
-      receivedAt,
       notBefore,
       notAfter,
-      renewAt: this.#renewAt,
+      hasExpired: this.#hasExpired(),
+      renewAt,
+      /** When the certificate in use came from the CA. */
+      receivedAt,
       issuedCount: this.#issuedCount,
+      /** Of the token that lasts longest. */
+      tokenExpiresAt: Math.max(...[...this.#tokens.values()].map(({ claims }) => claims.expiresAt)),
       streams: this.subscriptions.size,
-      lastError: this.#lastError,
+      /** Why the last request brought nothing; undefined once one has brought something. */
+      lastError: this.#failure?.error,
+      lastErrorAt: this.#failure?.at,
+      /** After a request that brought nothing: when the next one is due. */
+      nextTryAt: this.#life.nextTryAt,
     };
   }
 
@@ -75,41 +101,44 @@ export class Workload {
 
   /** The secret in use, unless it has run out. */
   secret(): EncodedSecret | undefined {
-    return this.#issued.notAfter > this.#options.deps.now() ? this.#issued.secret : undefined;
+    return this.#hasExpired() ? undefined : this.#inUse.issued.secret;
   }
 
   /** Takes a token that the CA has accepted, with the certificate that it gave for it. */
   accept(caller: Caller, issued: Issued): void {
     this.#keep(caller);
-    this.#take(issued);
+    this.#life.give(issued);
   }
 
   /** Takes a token that the kubelet brought for this pod, to renew with. */
   refresh(caller: Caller): void {
     if (this.#tokens.has(caller.tokenHash)) return;
     this.#keep(caller);
-    if (this.#renewAt <= this.#options.deps.now()) this.#renewal.start();
+    this.#life.tokenCame();
   }
 
   attach(subscription: Subscription): void {
     subscription.workload = this;
     this.subscriptions.add(subscription);
-    if (this.#renewAt <= this.#options.deps.now()) this.#renewal.start();
+    this.#life.look();
+    this.#life.attached();
+  }
+
+  /** The CA answers again: the next try need not wait for its time. */
+  hastenRetry(withinSeconds: number): void {
+    this.#life.hasten("retrying", withinSeconds);
   }
 
   stop(): void {
-    this.#cancelRenewal?.();
-    this.#renewal.stop();
+    this.#life.stop();
   }
 
-  #take(issued: Issued): void {
-    const { agenda, deps } = this.#options;
-    this.#issued = issued;
+  #take(issued: Issued): number {
+    const { deps } = this.#options;
+    const renewAt = drawRenewal(issued, deps.random);
+    this.#inUse = { issued, since: deps.monotonic(), renewAt };
     this.#issuedCount++;
-    this.#lastError = undefined;
-    this.#renewAt = drawRenewal(issued.receivedAt, issued.notAfter, deps.random);
-    this.#cancelRenewal?.();
-    this.#cancelRenewal = agenda.at(this.#renewAt, () => this.#renewal.start());
+    this.#failure = undefined;
     deps.log.info(
       {
         ...this.#names(),
@@ -120,66 +149,91 @@ export class Workload {
       "certificate issued",
     );
     for (const { subscriber } of [...this.subscriptions]) subscriber.onChange();
+    return renewAt;
   }
 
-  #attempt(): Promise<Issued> | undefined {
-    // Nobody to renew for: whoever attaches next starts it.
-    if (this.subscriptions.size === 0) return undefined;
-    // A token that came in meanwhile may have brought a certificate of its own.
-    if (this.#renewAt > this.#options.deps.now()) return undefined;
+  #ask(retry: boolean): Promise<Issued> | "alone" | "tokenless" {
+    if (this.subscriptions.size === 0) return "alone";
     const caller = this.#freshestCaller();
-    if (caller === undefined) {
-      this.#endStreams(new SignetError("token-expired", "the token has expired; come back with a fresh one"));
-      return undefined;
-    }
-    return this.#options.issue({ token: caller.token, spiffeId: caller.spiffeId, urgent: true });
+    if (caller === undefined) return "tokenless";
+    const { token, spiffeId } = caller;
+    const { issue, deps } = this.#options;
+    const request = issue({ token, spiffeId, expiresAt: this.#inUse.issued.notAfter, retry });
+    request.then(
+      () => deps.metrics.renewed("issued"),
+      (error: unknown) => deps.metrics.renewed(asSignetError(error, "ca-answer-invalid").code),
+    );
+    return request;
+  }
+
+  // By the wall clock, which every peer goes by. One that was set back cannot make an old certificate good again: it is
+  // over, too, once it has been here for longer than all of its life.
+  #hasExpired(): boolean {
+    const { deps } = this.#options;
+    const { issued, since } = this.#inUse;
+    return issued.notAfter <= deps.now() || deps.monotonic() - since >= issued.notAfter - issued.notBefore;
+  }
+
+  #maxWaitSeconds(): number {
+    const { deps } = this.#options;
+    if (this.#hasExpired()) return Number.POSITIVE_INFINITY;
+    const { issued, since } = this.#inUse;
+    const life = issued.notAfter - issued.notBefore;
+    const left = Math.min(issued.notAfter - deps.now(), life - (deps.monotonic() - since));
+    return shortestMaxWaitSeconds + left * partOfRest * deps.random();
   }
 
   #keep(caller: Caller): void {
     this.#tokens.delete(caller.tokenHash);
     this.#tokens.set(caller.tokenHash, caller);
     const [oldest] = this.#tokens.keys();
-    if (this.#tokens.size > maxTokens && oldest !== undefined) this.#drop([oldest]);
+    if (this.#tokens.size <= maxTokens || oldest === undefined) return;
+    this.#tokens.delete(oldest);
+    this.#options.onTokensDropped([oldest]);
   }
 
+  // One that has expired is passed over and kept: it is the clock that may be wrong.
   #freshestCaller(): Caller | undefined {
     const now = this.#options.deps.now();
-    this.#drop(
-      [...this.#tokens.values()].filter(({ claims }) => claims.expiresAt <= now).map(({ tokenHash }) => tokenHash),
-    );
     let freshest: Caller | undefined;
     for (const caller of this.#tokens.values()) {
-      if (freshest === undefined || caller.claims.expiresAt >= freshest.claims.expiresAt) freshest = caller;
+      const { expiresAt } = caller.claims;
+      if (expiresAt > now && expiresAt >= (freshest?.claims.expiresAt ?? 0)) freshest = caller;
     }
     return freshest;
   }
 
-  #refused(error: SignetError): number {
-    this.#lastError = error;
+  #refused(error: SignetError): void {
+    this.#failure = { error, at: this.#options.deps.now() };
     this.#options.deps.log.warn(
-      { ...this.#names(), code: error.code, reason: error.message, notAfter: iso(this.#issued.notAfter) },
+      { ...this.#names(), code: error.code, reason: error.message, notAfter: iso(this.#inUse.issued.notAfter) },
       "renewal refused; the certificate stays in use",
     );
     // A token that is read again may be a better one; the certificate waits for it here.
     this.#endStreams(error);
-    return refusedAgainSeconds;
   }
 
   #failed(error: SignetError, waitSeconds: number): void {
-    this.#lastError = error;
+    this.#failure = { error, at: this.#options.deps.now() };
     this.#options.deps.log.warn(
-      { ...this.#names(), code: error.code, reason: error.message, waitSeconds, notAfter: iso(this.#issued.notAfter) },
+      {
+        ...this.#names(),
+        code: error.code,
+        reason: error.message,
+        waitSeconds,
+        notAfter: iso(this.#inUse.issued.notAfter),
+      },
       "renewal failed; will try again, the certificate stays in use",
     );
+    this.#options.onFailed();
+  }
+
+  #tokenless(): void {
+    this.#endStreams(new SignetError("token-expired", "the token has expired; come back with a fresh one"));
   }
 
   #endStreams(error: SignetError): void {
     for (const { subscriber } of [...this.subscriptions]) subscriber.onEnd(error);
-  }
-
-  #drop(tokenHashes: readonly string[]): void {
-    for (const tokenHash of tokenHashes) this.#tokens.delete(tokenHash);
-    if (tokenHashes.length > 0) this.#options.onTokensDropped(tokenHashes);
   }
 
   #names() {

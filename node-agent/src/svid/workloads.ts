@@ -3,7 +3,7 @@ import type { Agenda } from "../agenda.ts";
 import type { Cancel, Deps } from "../deps.ts";
 import type { Caller } from "../identity/caller.ts";
 import { Admission } from "./admission.ts";
-import type { Issue, Issued } from "./issue.ts";
+import type { Issue, Issued, IssueFor } from "./issue.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
 import { Workload } from "./workload.ts";
 
@@ -23,6 +23,9 @@ export interface WorkloadLimits {
   readonly idleSeconds: number;
 }
 
+// A CA that answers again is asked by all that wait for it within this time, as far as the client's budget goes.
+const hastenSeconds = 1;
+
 const defaults: WorkloadLimits = { maxAdmissions: 4_096, refusalSeconds: 5, idleSeconds: 600 };
 
 /**
@@ -40,9 +43,11 @@ export class Workloads {
   /** By pod uid and SPIFFE ID. */
   readonly #workloads = new Map<string, Workload>();
   readonly #evictions = new Map<Workload, Cancel>();
+  /** Some may wait for the CA to come back. */
+  #anyFailed = false;
 
   constructor(options: WorkloadsOptions) {
-    this.#options = options;
+    this.#options = { ...options, issue: (what) => this.#issue(what, options.issue) };
     this.#limits = { ...defaults, ...options.limits };
   }
 
@@ -52,6 +57,11 @@ export class Workloads {
 
   get waitingTokens(): number {
     return this.#admissions.size;
+  }
+
+  /** Whether the CA has accepted this very token, and it is still in use. */
+  hasAccepted({ tokenHash }: Pick<Caller, "tokenHash">): boolean {
+    return this.#accepted.has(tokenHash);
   }
 
   /**
@@ -95,6 +105,21 @@ export class Workloads {
     this.#admissions.clear();
   }
 
+  async #issue(what: IssueFor, issue: Issue): Promise<Issued> {
+    const issued = await issue(what);
+    if (this.#anyFailed) {
+      this.#anyFailed = false;
+      for (const waiting of [...this.#workloads.values(), ...this.#admissions.values()]) {
+        waiting.hastenRetry(hastenSeconds);
+      }
+    }
+    return issued;
+  }
+
+  readonly #onFailed = () => {
+    this.#anyFailed = true;
+  };
+
   #admit(caller: Caller): Admission {
     const { tokenHash } = caller;
     if (this.#admissions.size >= this.#limits.maxAdmissions) {
@@ -113,6 +138,7 @@ export class Workloads {
         this.#options.agenda.after(this.#limits.refusalSeconds, forget);
         for (const { subscriber } of [...admission.subscriptions]) subscriber.onEnd(error);
       },
+      onFailed: this.#onFailed,
       onAbandoned: forget,
     });
     this.#admissions.set(tokenHash, admission);
@@ -127,6 +153,7 @@ export class Workloads {
     if (workload === undefined) {
       workload = new Workload(caller, issued, {
         ...this.#options,
+        onFailed: this.#onFailed,
         onTokensDropped: (hashes) => {
           for (const hash of hashes) this.#accepted.delete(hash);
         },
