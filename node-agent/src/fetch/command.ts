@@ -10,6 +10,7 @@ import { mendCall } from "./explain.ts";
 import type { FetchFlags } from "./flags.ts";
 import { type CallEnd, statusName } from "./grpc.ts";
 import { type Part, show } from "./report.ts";
+import type { SeenSecret } from "./secrets.ts";
 import { verify } from "./verify.ts";
 import { writeFiles } from "./write-files.ts";
 
@@ -72,7 +73,7 @@ export async function runFetch(flags: FetchFlags, io: CommandIo): Promise<number
       }
       const whole = harvest.end === undefined || harvest.secrets.size > 0;
       tellPart({
-        secrets: [...harvest.secrets.values()],
+        secrets: asAsked(question.names, harvest),
         faults,
         verification: whole ? verified(harvest) : undefined,
       });
@@ -82,6 +83,11 @@ export async function runFetch(flags: FetchFlags, io: CommandIo): Promise<number
   } finally {
     connection.close();
   }
+}
+
+/** What came, in the order of the names; it may have come in any. */
+function asAsked(names: readonly string[], { secrets }: Harvest): SeenSecret[] {
+  return [...secrets.values()].sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
 }
 
 function questionOf(flags: FetchFlags, svidName: string, bundleName: string): Question {
