@@ -13,12 +13,14 @@ export interface FollowedFileOptions<Value> {
 
 /**
  * A file that somebody else replaces. It is looked at when its value is needed and read when it has changed: the kubelet
- * replaces files by renaming, which watches of single files miss. While it cannot be read, the value from before stays.
+ * replaces files by renaming, which watches of single files miss. While it cannot be read, or is cut short as on a full disk,
+ * the value from before stays, and that is logged once for each reason.
  */
 export class FollowedFile<Value> {
   readonly #options: FollowedFileOptions<Value>;
   #seen: string;
   #value: Value;
+  #fault: string | undefined;
 
   /** @throws SignetError `config-invalid` when the first reading fails */
   constructor(options: FollowedFileOptions<Value>) {
@@ -31,13 +33,20 @@ export class FollowedFile<Value> {
     const { file, log, setting } = this.#options;
     try {
       const now = this.#fingerprint();
-      if (now === this.#seen) return this.#value;
+      if (now === this.#seen) {
+        this.#fault = undefined;
+        return this.#value;
+      }
       this.#value = this.#read();
       this.#seen = now;
+      this.#fault = undefined;
       log.info({ file, setting }, "file read again");
     } catch (error) {
-      const { code } = asSignetError(error, "config-invalid");
-      log.warn({ file, setting, code }, "file cannot be read; its contents from before stay in use");
+      const { code, message } = asSignetError(error, "config-invalid");
+      if (this.#fault !== message) {
+        log.warn({ file, setting, code, reason: message }, "file cannot be read; its contents from before stay in use");
+      }
+      this.#fault = message;
     }
     return this.#value;
   }
