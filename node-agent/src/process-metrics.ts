@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { PerformanceObserver, performance } from "node:perf_hooks";
+import { type PerformanceEntry, PerformanceObserver, performance } from "node:perf_hooks";
 import { Histogram } from "./metrics.ts";
 import type { Family } from "./prometheus-format.ts";
 import { counter, gauge, histogramOf, one } from "./prometheus-samples.ts";
@@ -54,8 +54,9 @@ export function processFamilies(): readonly Family[] {
 function observePauses(): ReadonlyMap<string, Histogram> {
   const pauses = new Map<string, Histogram>();
   new PerformanceObserver((list) => {
-    for (const { detail, duration } of list.getEntries()) {
-      const kind = gcKinds[(detail as { kind: number }).kind] ?? "other";
+    for (const entry of list.getEntries()) {
+      const { detail, duration } = entry as PerformanceEntry & { readonly detail: { readonly kind: number } };
+      const kind = gcKinds[detail.kind] ?? "other";
       const pause = pauses.get(kind) ?? new Histogram(pauseSeconds);
       pauses.set(kind, pause);
       pause.observe(duration / 1e3);

@@ -89,21 +89,25 @@ function durationsOf(histogram: Histogram): DurationsView {
 
 export function viewOf({ caller, status }: Workload): WorkloadView {
   const { claims, spiffeId } = caller;
-  const { issuedCount, lastError, notAfter, notBefore, receivedAt, renewAt, serialNumber, streams } = status;
+  const { lastError, tokenExpiresAt } = status;
   return {
     spiffeId: spiffeId.toString(),
     podName: claims.podName,
     podUid: claims.podUid,
     namespace: claims.namespace,
     serviceAccount: claims.serviceAccount,
-    serialNumber,
-    notBefore: iso(notBefore),
-    notAfter: iso(notAfter),
-    renewAt: iso(renewAt),
-    lastIssuedAt: iso(receivedAt),
-    issuedCount,
-    streams,
+    state: status.state,
+    serialNumber: status.serialNumber,
+    notBefore: iso(status.notBefore),
+    notAfter: iso(status.notAfter),
+    renewAt: iso(status.renewAt),
+    lastIssuedAt: iso(status.receivedAt),
+    issuedCount: status.issuedCount,
+    streams: status.streams,
+    tokenExpiresAt: Number.isFinite(tokenExpiresAt) ? iso(tokenExpiresAt) : null,
     lastError: lastError === undefined ? null : { code: lastError.code, message: lastError.message },
+    lastErrorAt: isoOrNull(status.lastErrorAt),
+    nextTryAt: isoOrNull(status.nextTryAt),
   };
 }
 

@@ -39,13 +39,15 @@ export function judge(workload: WorkloadView, now: number): Judgement {
 }
 
 function verdict(
-  { lastError, streams }: WorkloadView,
+  { lastError, state, streams }: WorkloadView,
   secondsLeft: number,
   secondsToRenewal: number,
 ): Pick<Judgement, "mood" | "state" | "needsAttention"> {
   // Nobody is there to renew for; whoever comes back starts it.
   const idle = streams === 0;
   if (secondsLeft <= 0) return { mood: idle ? "quiet" : "bad", state: "Expired", needsAttention: !idle };
+  if (state === "refused") return { mood: "warn", state: "Renewal refused", needsAttention: true };
+  if (state === "tokenless") return { mood: "warn", state: "Waits for a token", needsAttention: true };
   if (lastError !== null) return { mood: "warn", state: "Renewal fails", needsAttention: true };
   if (idle) return { mood: "quiet", state: "No streams", needsAttention: false };
   if (secondsToRenewal > 0) return { mood: "good", state: "Valid", needsAttention: false };

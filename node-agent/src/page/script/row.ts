@@ -36,13 +36,16 @@ export class Row {
     const { due, elapsed, mood, secondsLeft, secondsToRenewal, state } = judgement;
     const left = secondsLeft > 0 ? `${span(secondsLeft)} left` : `expired ${ago(-secondsLeft)}`;
     sayTime(this.#left, workload.notAfter, left);
-    sayTime(this.#next, workload.renewAt, renewal(secondsToRenewal));
+    const tryAt = workload.nextTryAt;
+    const secondsToTry = tryAt === null ? undefined : (Date.parse(tryAt) - now) / 1_000;
+    const next = secondsToTry === undefined ? renewal(secondsToRenewal) : nextTry(secondsToTry);
+    sayTime(this.#next, tryAt ?? workload.renewAt, next);
     sayTime(this.#last, workload.lastIssuedAt, ago((now - Date.parse(workload.lastIssuedAt)) / 1_000));
     say(this.#pill, state);
     setMood(this.#pill, mood);
     this.#setMood(mood);
     // The name of an image is heard in whole each time it is reached, so it says it all.
-    const label = `${left}; ${renewal(secondsToRenewal)}`;
+    const label = `${left}; ${next}`;
     if (this.#bar.ariaLabel !== label) this.#bar.ariaLabel = label;
     this.#set("--elapsed", elapsed);
     this.#set("--due", due);
@@ -66,4 +69,8 @@ export class Row {
 function renewal(secondsToRenewal: number): string {
   if (secondsToRenewal > 0) return `renews in ${span(secondsToRenewal)}`;
   return secondsToRenewal > -2 ? "renews now" : `was to renew ${ago(-secondsToRenewal)}`;
+}
+
+function nextTry(seconds: number): string {
+  return seconds > 0 ? `next try in ${span(seconds)}` : "next try now";
 }
