@@ -51,6 +51,11 @@ export const trustBundle = v.object({
   refreshHintSeconds: v.pipe(v.number(), v.integer(), v.minValue(1)),
   /** Root certificates, one PEM block each. */
   roots: v.array(v.string()),
+  /**
+   * Subject key identifiers, lower-case hex, of authorities whose key nobody should trust any more: certificates that
+   * hang on one of them are to be replaced now. Absent where there is none.
+   */
+  taintedKeyIds: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(/^(?:[0-9a-f]{2}){1,64}$/))), v.maxLength(256))),
 });
 export type TrustBundle = v.InferOutput<typeof trustBundle>;
 

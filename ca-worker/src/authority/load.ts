@@ -34,13 +34,27 @@ export function rootsOf(document: AuthorityDocument): string[] {
   return [...new Set(document.authorities.map(readRoot))];
 }
 
-function readRoot({ id, chain }: AuthorityEntry): string {
+/**
+ * Subject key identifiers of the issuing certificates of tainted authorities, each once. One that has none has never
+ * signed a leaf ({@link loadActiveAuthority}).
+ * @throws SignetError `authority-invalid`
+ */
+export function taintedKeyIdsOf(document: AuthorityDocument): string[] {
+  const tainted = document.authorities.filter(({ state }) => state === "tainted");
+  const ids = tainted.map((entry) => readPlace(entry, 0, "the issuing certificate").subjectKeyIdentifier);
+  return [...new Set(ids.filter((id) => id !== undefined))];
+}
+
+function readRoot(entry: AuthorityEntry): string {
+  return encodePem("CERTIFICATE", readPlace(entry, -1, "the root").der);
+}
+
+function readPlace({ id, chain }: AuthorityEntry, at: number, place: string): ParsedCertificate {
   try {
-    const { der } = parseCertificate(decodeSinglePem(chain.at(-1) ?? "", ["CERTIFICATE"]));
-    return encodePem("CERTIFICATE", der);
+    return parseCertificate(decodeSinglePem(chain.at(at) ?? "", ["CERTIFICATE"]));
   } catch (error) {
     const { message } = asSignetError(error, "authority-invalid");
-    throw new SignetError("authority-invalid", `the root of authority ${id}: ${message}`, { cause: error });
+    throw new SignetError("authority-invalid", `${place} of authority ${id}: ${message}`, { cause: error });
   }
 }
 

@@ -5,7 +5,7 @@ import type { TrustDomain } from "@signet/shared/spiffe-id";
 import type { Crypto } from "../crypto.ts";
 import { createLeafIssuer, type LeafIssuer } from "../sign/issuer.ts";
 import { parseAuthorityDocument } from "./document.ts";
-import { loadActiveAuthority, rootsOf } from "./load.ts";
+import { loadActiveAuthority, rootsOf, taintedKeyIdsOf } from "./load.ts";
 
 /** Where the authority document is kept. */
 export interface AuthorityStore {
@@ -80,13 +80,18 @@ export class AuthoritySource {
         `the document's sequence ${sequence} is below ${known}, which was already served`,
       );
     const roots = rootsOf(document);
+    const taintedKeyIds = taintedKeyIdsOf(document);
     const issuer = await loadActiveAuthority(document, trustDomain, crypto)
       .then((authority) => createLeafIssuer(authority, crypto, clock))
       .catch((error: unknown) => asSignetError(error, "authority-invalid"));
     if (issuer instanceof SignetError && issuer.code !== "cannot-sign") throw issuer;
     this.#text = text;
     const id = issuer instanceof SignetError ? null : issuer.authority.id;
-    logger.info({ event: "authority", sequence, active: id, roots: roots.length }, "authorities loaded");
-    return { bundle: { trustDomain: trustDomain.name, sequence, refreshHintSeconds, roots }, issuer };
+    logger.info(
+      { event: "authority", sequence, active: id, roots: roots.length, tainted: taintedKeyIds.length },
+      "authorities loaded",
+    );
+    const bundle: TrustBundle = { trustDomain: trustDomain.name, sequence, refreshHintSeconds, roots };
+    return { bundle: taintedKeyIds.length === 0 ? bundle : { ...bundle, taintedKeyIds }, issuer };
   }
 }
