@@ -65,9 +65,11 @@ export async function metric({ adminUrl }: Launched, name: string): Promise<numb
   return samples.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
 }
 
+/** What a probe is answered; `reason` is why it fails. */
 export async function answer({ adminUrl }: Launched, route: "healthz" | "readyz") {
   const response = await fetch(`${adminUrl}/${route}`);
-  return { ...((await response.json()) as { reason?: string; status?: unknown }), status: response.status };
+  const body = (await response.json()) as { readonly reason?: string; readonly status?: string };
+  return { status: response.status, reason: body.reason ?? body.status };
 }
 
 export const untilLogged = ({ program }: Launched, text: string) =>

@@ -212,7 +212,8 @@ export class KeptSocket {
   #checkMount(): void {
     const { deps, path } = this.#options;
     const now = deps.now();
-    if (Math.abs(now - this.#mountCheckedAt) < mountCheckSeconds) return;
+    const every = this.#mountFault === undefined ? mountCheckSeconds : checkSeconds - 1;
+    if (Math.abs(now - this.#mountCheckedAt) < every) return;
     this.#mountCheckedAt = now;
     if (!this.#current.socket.isAt()) return;
     const root = mountRoot(this.#directoryPath);
