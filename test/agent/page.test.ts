@@ -139,6 +139,24 @@ describe.skipIf(missing)("the page", () => {
     answersOfNobody = page.problems.length;
   });
 
+  test.each([
+    { name: "dark", viewport: { ...wide, dark: true } },
+    { name: "narrow", viewport: { width: 360, height: 900 } },
+    { name: "narrow-dark", viewport: { width: 360, height: 900, dark: true } },
+  ])("can be read: $name", async ({ name, viewport }) => {
+    await Promise.all(
+      [makePod("checkout", "shop"), makePod("reviews-with-a-long-name-of-its-own", "shop")].map(attach),
+    );
+    await open(viewport);
+    await page.untilText("#rows", /reviews.*checkout|checkout.*reviews/s);
+    world.ca.script = { status: 503 };
+    world.clock.advance(1_900);
+    await page.untilText("#rows", /Renewal fails.*Renewal fails/s);
+    await page.screenshot(join(pictures, `${name}.png`), true);
+    expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+    expect(await page.evaluate<string[]>(`(${findFaintTexts})()`)).toEqual([]);
+  });
+
   test("stays quick with 1,000 workloads, and touches only the rows that change", async () => {
     const pods = Array.from({ length: 1_000 }, (_, at) => makePod(`account-${at % 40}`, `team-${at % 12}`));
     for (let at = 0; at < pods.length; at += 100) await Promise.all(pods.slice(at, at + 100).map(attach));
@@ -165,4 +183,35 @@ describe.skipIf(missing)("the page", () => {
 
 function problem(code: string, title: string): string {
   return JSON.stringify({ type: `urn:signet:problem:${code}`, title, status: 503, requestId: "request-1" });
+}
+
+/** Texts of a page whose contrast is below WCAG's 4.5; runs in the page. */
+function findFaintTexts(): string[] {
+  const context = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", {
+    willReadFrequently: true,
+  }) as CanvasRenderingContext2D;
+  const luminance = (...colors: string[]) => {
+    for (const color of colors) {
+      context.fillStyle = color;
+      context.fillRect(0, 0, 1, 1);
+    }
+    const [r = 0, g = 0, b = 0] = [...context.getImageData(0, 0, 1, 1).data].map((byte) => {
+      const part = byte / 255;
+      return part <= 0.040_45 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  return [...document.querySelectorAll<HTMLElement>("body *")].flatMap((element) => {
+    const own = [...element.childNodes].filter(({ nodeType }) => nodeType === Node.TEXT_NODE);
+    const text = own.map(({ textContent }) => textContent?.trim()).join("");
+    if (text === "" || !element.checkVisibility()) return [];
+    const behind: string[] = [];
+    for (let at: HTMLElement | null = element; at !== null; at = at.parentElement) {
+      behind.unshift(getComputedStyle(at).backgroundColor);
+    }
+    const ground = luminance(...behind);
+    const ink = luminance(...behind, getComputedStyle(element).color);
+    const contrast = (Math.max(ground, ink) + 0.05) / (Math.min(ground, ink) + 0.05);
+    return contrast < 4.5 ? [`${text.slice(0, 40)}: ${contrast.toFixed(2)}`] : [];
+  });
 }

@@ -76,7 +76,7 @@ export interface Judged {
   readonly judgement: Judgement;
 }
 
-const byName = (a: Judged, b: Judged) => compare(nameOf(a.workload), nameOf(b.workload));
+const byName = (a: Judged, b: Judged) => compareNames(a.workload, b.workload);
 const byExpiry = (a: Judged, b: Judged) => compare(a.workload.notAfter, b.workload.notAfter) || byName(a, b);
 
 /** For sorting; two workloads that are alike keep one order, so that rows do not jump. */
@@ -89,11 +89,14 @@ export const orders: Readonly<Record<Order, (a: Judged, b: Judged) => number>> =
     (a.judgement.needsAttention ? byExpiry(a, b) : byName(a, b)),
 };
 
-function nameOf({ namespace, podName, serviceAccount }: WorkloadView): string {
-  return `${namespace}\0${serviceAccount}\0${podName}`;
-}
+// Of two pods with numbers in their names, 9 goes before 10.
+const { compare } = new Intl.Collator("en", { numeric: true });
 
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
+function compareNames(a: WorkloadView, b: WorkloadView): number {
+  return (
+    compare(a.namespace, b.namespace) ||
+    compare(a.serviceAccount, b.serviceAccount) ||
+    compare(a.podName, b.podName) ||
+    compare(a.podUid, b.podUid)
+  );
 }

@@ -38,7 +38,20 @@ function showCa({ ca, took }: StatusView, now: number): void {
     const moods: Record<CaEndpointStatus["state"], Mood> = { healthy: "good", failing: "bad", untried: "quiet" };
     setMood(within(child, ".dot", HTMLElement), moods[endpoint.state]);
   });
+  const [state, detail] = describeCa(ca);
+  sayIn("ca-state", state);
+  sayIn("ca-detail", detail);
+  byId("ca-state", HTMLElement).classList.toggle("bad", state === "Failing");
   sayIn("ca-latency", describeDurations("Answers", took.ca));
+}
+
+/** All URLs of the CA as one: in what state it is, and how it is reached. */
+function describeCa(ca: StatusView["ca"]): [state: string, detail: string] {
+  const healthy = ca.filter(({ state }) => state === "healthy").length;
+  const failing = ca.filter(({ state }) => state === "failing").length;
+  if (failing === ca.length) return ["Failing", ca.length === 1 ? "" : `at all ${ca.length} URLs`];
+  if (healthy === 0) return ["Unknown", "not asked yet"];
+  return ["Healthy", failing === 0 ? "" : `at ${healthy} of ${ca.length} URLs`];
 }
 
 function describeEndpoint({ lastSuccessAt, retryAt, state }: CaEndpointStatus, now: number): string {
@@ -51,10 +64,12 @@ function describeEndpoint({ lastSuccessAt, retryAt, state }: CaEndpointStatus, n
 
 function showBundle({ bundle, counters }: StatusView, now: number): void {
   if (bundle === null) {
-    sayIn("bundle-lead", "Not learned from the CA yet");
+    sayIn("bundle-count", "None");
+    sayIn("bundle-lead", "learned from the CA yet");
     sayIn("bundle-foot", failures(counters.bundleFailures));
   } else {
-    sayIn("bundle-lead", `${several(bundle.roots.length, "root")}, sequence ${bundle.sequence}`);
+    sayIn("bundle-count", number.format(bundle.roots.length));
+    sayIn("bundle-lead", `${bundle.roots.length === 1 ? "root" : "roots"} · sequence ${bundle.sequence}`);
     const parts = [
       `Learned ${ago(since(bundle.learnedAt, now))}`,
       `asked for every ${span(bundle.refreshHintSeconds)}`,

@@ -44,7 +44,7 @@ function inUnits(seconds: number, most: number): string {
 export function milliseconds(seconds: number): string {
   if (seconds >= 1) return `${seconds.toFixed(1)} s`;
   const value = seconds * 1_000;
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ms`;
 }
 
 export function several(count: number, one: string, more = `${one}s`): string {
