@@ -3,6 +3,7 @@ import type { AdminServer, AdminSources } from "./admin.ts";
 import { Agenda } from "./agenda.ts";
 import { TrustBundleStore } from "./ca/bundle.ts";
 import { readPinnedCa } from "./ca/pinned-ca.ts";
+import { flawOf } from "./ca/standing.ts";
 import type { Config } from "./config.ts";
 import type { CsiDriver } from "./csi/driver.ts";
 import type { Deps } from "./deps.ts";
@@ -54,13 +55,18 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     const client = await CaClient.open({ urls: caUrls, proxies, ...{ pinnedCa, nodeToken, agenda, deps } });
     return { client, issue: createIssue({ client, bundles, ttlSeconds: config.ttlSeconds, deps }) };
   });
-  const workloads = new Workloads({ issue: async (what) => (await issue).issue(what), agenda, deps, limits });
+  const workloads = new Workloads({
+    ...{ agenda, deps, limits },
+    issue: async (what) => (await issue).issue(what),
+    flawOf: ({ issuers }) => (bundles.current === undefined ? undefined : flawOf(issuers, bundles.current)),
+  });
 
   let bundleSecret: EncodedSecret | undefined;
   const bundleHolders = new Set<() => void>();
   bundles.onChange(({ pem }) => {
     bundleSecret = EncodedSecret.ofBundle([{ trustDomain: trustDomain.name, rootsPem: pem }]);
     for (const onChange of [...bundleHolders]) onChange();
+    workloads.review();
   });
 
   const openBundle: SdsServerOptions["openBundle"] = (onChange) => {

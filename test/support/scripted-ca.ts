@@ -28,15 +28,16 @@ interface Asked {
 
 interface Identity {
   readonly secret: Uint8Array;
-  readonly root: Authority;
-  readonly intermediate: Authority;
+  root: Authority;
+  intermediate: Authority;
+  taintedKeyIds: string[];
   readonly extraRoots: Authority[];
 }
 
 function makeIdentity(now: number): Identity {
   const root = makeAuthority("root", now, undefined);
   const intermediate = makeAuthority("intermediate", now, root);
-  return { secret: randomBytes(32), root, intermediate, extraRoots: [] };
+  return { secret: randomBytes(32), root, intermediate, taintedKeyIds: [], extraRoots: [] };
 }
 
 export interface ScriptedCaOptions {
@@ -121,6 +122,20 @@ export class ScriptedCa {
       this.#server.close(() => resolve());
       this.#server.closeAllConnections();
     });
+  }
+
+  /** Taints the authority that signs, which is followed by another under the same root. */
+  taint(): void {
+    this.identity.taintedKeyIds.push(this.identity.intermediate.keyId);
+    this.identity.intermediate = makeAuthority("next intermediate", this.#now(), this.identity.root);
+    this.sequence++;
+  }
+
+  /** Goes over to a new root without the old one in the bundle. */
+  replaceRoot(): void {
+    this.identity.root = makeAuthority("next root", this.#now(), undefined);
+    this.identity.intermediate = makeAuthority("next intermediate", this.#now(), this.identity.root);
+    this.sequence++;
   }
 
   /** Publishes one root more. */
@@ -247,7 +262,11 @@ export class ScriptedCa {
   }
 
   #bundle() {
-    return { trustDomain: this.#trustDomain, sequence: this.sequence, refreshHintSeconds: 60, roots: this.rootPems };
+    const { taintedKeyIds } = this.identity;
+    return {
+      ...{ trustDomain: this.#trustDomain, sequence: this.sequence, refreshHintSeconds: 60, roots: this.rootPems },
+      ...(taintedKeyIds.length === 0 ? {} : { taintedKeyIds }),
+    };
   }
 
   #readToken(token: string): { namespace: string; serviceAccount: string } | undefined {

@@ -25,6 +25,8 @@ export interface Authority {
   readonly der: Uint8Array;
   readonly name: Uint8Array;
   readonly key: KeyObject;
+  /** Subject key identifier, lower-case hex. */
+  readonly keyId: string;
 }
 
 const commonName = oid("2.5.4.3");
@@ -36,6 +38,7 @@ const extension = (id: string, critical: boolean, value: Uint8Array) =>
 /** @param issuer undefined for a root */
 export function makeAuthority(name: string, now: number, issuer: Authority | undefined): Authority {
   const { privateKey, publicKey } = newKey();
+  const keyId = randomBytes(20);
   const subject = sequence(setOf(sequence(commonName, tlv(Tag.utf8String, encoder.encode(name)))));
   const tbs = sequence(
     explicit(0, unsignedInteger(Uint8Array.of(2))),
@@ -50,10 +53,11 @@ export function makeAuthority(name: string, now: number, issuer: Authority | und
       sequence(
         extension(Oid.basicConstraints, true, sequence(boolean(true))),
         extension(Oid.keyUsage, true, namedBits(KeyUsageBit.keyCertSign, KeyUsageBit.cRLSign)),
+        extension(Oid.subjectKeyIdentifier, false, octetString(keyId)),
       ),
     ),
   );
-  return { der: signTbs(tbs, issuer?.key ?? privateKey), name: subject, key: privateKey };
+  return { der: signTbs(tbs, issuer?.key ?? privateKey), name: subject, key: privateKey, keyId: toHex(keyId) };
 }
 
 export interface LeafParts {

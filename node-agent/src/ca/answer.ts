@@ -6,6 +6,7 @@ import { signatureHashes } from "@signet/shared/oids";
 import { decodeSinglePem, encodePem } from "@signet/shared/pem";
 import type { SpiffeId } from "@signet/shared/spiffe-id";
 import { type Authority, type Bundle, readAuthority } from "./bundle.ts";
+import type { Issuers } from "./standing.ts";
 
 // Clocks of a CA and a node may differ by this much before a certificate looks as if it were from the future.
 const clockSkewSeconds = 300;
@@ -22,6 +23,7 @@ export interface VerifiedLeaf {
   readonly notBefore: number;
   /** When the first certificate of its chain, root included, runs out. */
   readonly notAfter: number;
+  readonly issuers: Issuers;
 }
 
 export interface Expected {
@@ -75,6 +77,7 @@ function verify(answer: Certificate, { spiffeId, publicKey, bundle, ttlSeconds, 
       .map(({ der }) => encodePem("CERTIFICATE", der))
       .join(""),
     serialNumber: leaf.serialNumber,
+    issuers: { intermediates, root },
     notBefore: leaf.notBefore,
     // Whoever verifies the leaf does so up to the root.
     notAfter: Math.min(leaf.notAfter, root.notAfter, ...intermediates.map(({ certificate }) => certificate.notAfter)),

@@ -19,6 +19,8 @@ export interface Bundle {
   readonly roots: readonly Authority[];
   /** PEM of every root. */
   readonly pem: string;
+  /** Subject key identifiers, lower-case hex, of authorities whose certificates must be replaced now. */
+  readonly taintedKeyIds: ReadonlySet<string>;
   /** When it was first heard of, in seconds since the epoch. */
   readonly learnedAt: number;
 }
@@ -54,16 +56,23 @@ export class TrustBundleStore {
     const known = this.#current;
     // Every issuance carries the bundle; one that is known is not read again.
     if (known !== undefined && sent.sequence < known.sequence) return;
-    if (known !== undefined && sent.sequence === known.sequence && sameRoots(known, sent)) return;
+    const sameTaint = isSameTaint(known, sent);
+    if (known !== undefined && sent.sequence === known.sequence && sameRoots(known, sent) && sameTaint) return;
     const bundle = readBundle(sent, this.#trustDomain, this.#deps.now());
     if (known !== undefined && known.sequence === bundle.sequence) {
-      if (known.pem === bundle.pem) return;
-      throw invalid(`it has other roots than before under the same sequence ${bundle.sequence}`);
+      if (known.pem === bundle.pem && sameTaint) return;
+      if (known.pem !== bundle.pem)
+        throw invalid(`it has other roots than before under the same sequence ${bundle.sequence}`);
     }
     this.#current = bundle;
     this.#deps.metrics.bundleSequence = bundle.sequence;
     this.#deps.log.info(
-      { sequence: bundle.sequence, roots: bundle.roots.length, trustDomain: this.#trustDomain.name },
+      {
+        sequence: bundle.sequence,
+        roots: bundle.roots.length,
+        tainted: bundle.taintedKeyIds.size,
+        trustDomain: this.#trustDomain.name,
+      },
       "trust bundle learned",
     );
     for (const listener of this.#listeners) listener(bundle);
@@ -72,6 +81,11 @@ export class TrustBundleStore {
 
 function sameRoots(known: Bundle, sent: TrustBundle): boolean {
   return sent.roots.join("") === known.pem;
+}
+
+function isSameTaint(known: Bundle | undefined, { taintedKeyIds = [] }: TrustBundle): boolean {
+  const before = known?.taintedKeyIds ?? new Set();
+  return before.size === new Set(taintedKeyIds).size && taintedKeyIds.every((id) => before.has(id));
 }
 
 function readBundle(sent: TrustBundle, trustDomain: TrustDomain, learnedAt: number): Bundle {
@@ -85,6 +99,7 @@ function readBundle(sent: TrustBundle, trustDomain: TrustDomain, learnedAt: numb
     refreshHintSeconds: sent.refreshHintSeconds,
     roots,
     pem: roots.map(({ certificate }) => encodePem("CERTIFICATE", certificate.der)).join(""),
+    taintedKeyIds: new Set(sent.taintedKeyIds),
     learnedAt,
   };
 }

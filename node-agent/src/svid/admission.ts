@@ -70,7 +70,7 @@ export class Admission {
 
   /** The CA answers again: the next try need not wait for its time. */
   hastenRetry(withinSeconds: number): void {
-    this.#life.hasten("retrying", withinSeconds);
+    this.#life.hasten(withinSeconds, "retrying");
   }
 
   stop(): void {

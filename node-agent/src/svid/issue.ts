@@ -4,6 +4,7 @@ import type { SpiffeId } from "@signet/shared/spiffe-id";
 import { type VerifiedLeaf, verifyAnswer } from "../ca/answer.ts";
 import type { TrustBundleStore } from "../ca/bundle.ts";
 import type { CaClient } from "../ca/client.ts";
+import type { Issuers } from "../ca/standing.ts";
 import type { Deps } from "../deps.ts";
 import { EncodedSecret } from "../sds/secret.ts";
 import { createCsr } from "./csr.ts";
@@ -17,6 +18,7 @@ export interface Issued {
   readonly receivedAt: number;
   readonly notBefore: number;
   readonly notAfter: number;
+  readonly issuers: Issuers;
 }
 
 export interface IssueFor {
@@ -76,6 +78,7 @@ export function createIssue({ client, bundles, ttlSeconds, deps }: IssueOptions)
         receivedAt: now(),
         notBefore: leaf.notBefore,
         notAfter: leaf.notAfter,
+        issuers: leaf.issuers,
       };
     } catch (caught) {
       const error: SignetError = asSignetError(caught, "ca-answer-invalid");

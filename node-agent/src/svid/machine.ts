@@ -72,16 +72,15 @@ export class LifeMachine {
   }
 
   /**
-   * Brings what is planned in this state forward to a random moment within so many seconds, unless it is sooner already
-   * or the CA asked for the time.
+   * Brings what is planned in one of these states forward to a random moment within so many seconds, unless it is sooner
+   * already or the CA asked for the time.
    * @returns when it is due now, undefined where nothing was brought forward
    */
-  hasten(state: "held" | "landing" | "retrying", withinSeconds: number): number | undefined {
+  hasten(withinSeconds: number, ...states: readonly ("held" | "landing" | "retrying")[]): number | undefined {
     const { deps } = this.#options;
     const at = deps.now() + withinSeconds * deps.random();
-    if (this.#state !== state || this.#toldToWait || this.#planned === undefined || this.#planned.at <= at) {
-      return undefined;
-    }
+    const isMeant = states.some((state) => state === this.#state);
+    if (!isMeant || this.#toldToWait || this.#planned === undefined || this.#planned.at <= at) return undefined;
     this.#plan(at);
     return at;
   }

@@ -1,5 +1,6 @@
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { Agenda } from "../agenda.ts";
+import type { Flaw } from "../ca/standing.ts";
 import type { Deps } from "../deps.ts";
 import type { Caller } from "../identity/caller.ts";
 import type { EncodedSecret } from "../sds/secret.ts";
@@ -15,11 +16,17 @@ const againSeconds = 10;
 // A renewal that fails is tried again within this part of what is left, so that the CA may come back late and still in time.
 const partOfRest = 0.25;
 const shortestMaxWaitSeconds = 0.2;
+// All that hang on an authority that fell are replaced within this time, each at its own moment.
+const replaceWithinSeconds = 10;
+// A CA that gives another such certificate was not set right yet.
+const replaceAgainSeconds = 30;
 
 export interface WorkloadOptions {
   readonly issue: Issue;
   readonly agenda: Agenda;
   readonly deps: Deps;
+  /** What the trust bundle has against a certificate. */
+  readonly flawOf: (issued: Issued) => Flaw | undefined;
   /** Tokens that no longer lead here. */
   readonly onTokensDropped: (tokenHashes: readonly string[]) => void;
   /** A request of it has failed: the CA could not be asked or gave a wrong answer. */
@@ -126,7 +133,18 @@ export class Workload {
 
   /** The CA answers again: the next try need not wait for its time. */
   hastenRetry(withinSeconds: number): void {
-    this.#life.hasten("retrying", withinSeconds);
+    this.#life.hasten(withinSeconds, "retrying");
+  }
+
+  /** The trust bundle has changed: a certificate that cannot stay is replaced soon; until then it is in use. */
+  review(): void {
+    const { deps, flawOf } = this.#options;
+    const flaw = flawOf(this.#inUse.issued);
+    if (flaw === undefined) return;
+    const renewAt = this.#life.hasten(replaceWithinSeconds, "held", "landing");
+    if (renewAt === undefined) return;
+    this.#inUse = { ...this.#inUse, renewAt };
+    deps.log.warn({ ...this.#names(), serialNumber: this.#inUse.issued.serialNumber, flaw }, "certificate is replaced");
   }
 
   stop(): void {
@@ -135,7 +153,7 @@ export class Workload {
 
   #take(issued: Issued): number {
     const { deps } = this.#options;
-    const renewAt = drawRenewal(issued, deps.random);
+    const renewAt = this.#renewalOf(issued);
     this.#inUse = { issued, since: deps.monotonic(), renewAt };
     this.#issuedCount++;
     this.#failure = undefined;
@@ -152,13 +170,28 @@ export class Workload {
     return renewAt;
   }
 
+  #renewalOf(issued: Issued): number {
+    const { deps, flawOf } = this.#options;
+    const drawn = drawRenewal(issued, deps.random);
+    const flaw = flawOf(issued);
+    if (flaw === undefined) return drawn;
+    deps.log.warn(
+      { ...this.#names(), serialNumber: issued.serialNumber, flaw },
+      "the new certificate is replaced, too",
+    );
+    return Math.min(drawn, deps.now() + replaceAgainSeconds * (1 + deps.random()));
+  }
+
   #ask(retry: boolean): Promise<Issued> | "alone" | "tokenless" {
     if (this.subscriptions.size === 0) return "alone";
     const caller = this.#freshestCaller();
     if (caller === undefined) return "tokenless";
     const { token, spiffeId } = caller;
-    const { issue, deps } = this.#options;
-    const request = issue({ token, spiffeId, expiresAt: this.#inUse.issued.notAfter, retry });
+    const { issue, deps, flawOf } = this.#options;
+    const { issued } = this.#inUse;
+    // Those that no peer may trust any more go before all that run out later.
+    const expiresAt = flawOf(issued) === undefined ? issued.notAfter : Math.min(issued.notAfter, deps.now());
+    const request = issue({ token, spiffeId, expiresAt, retry });
     request.then(
       () => deps.metrics.renewed("issued"),
       (error: unknown) => deps.metrics.renewed(asSignetError(error, "ca-answer-invalid").code),

@@ -5,12 +5,13 @@ import type { Caller } from "../identity/caller.ts";
 import { Admission } from "./admission.ts";
 import type { Issue, Issued, IssueFor } from "./issue.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
-import { Workload } from "./workload.ts";
+import { Workload, type WorkloadOptions } from "./workload.ts";
 
 export interface WorkloadsOptions {
   readonly issue: Issue;
   readonly agenda: Agenda;
   readonly deps: Deps;
+  readonly flawOf: WorkloadOptions["flawOf"];
   readonly limits?: Partial<WorkloadLimits>;
 }
 
@@ -97,6 +98,11 @@ export class Workloads {
     for (const workload of this.#workloads.values()) {
       if (workload.caller.claims.podUid === podUid) this.#evict(workload);
     }
+  }
+
+  /** The trust bundle has changed. */
+  review(): void {
+    for (const workload of this.#workloads.values()) workload.review();
   }
 
   stop(): void {
