@@ -256,7 +256,7 @@ export class Dispatcher<Asked extends Job, Result> {
         this.#shareFailure(blame);
       } else {
         endpoint.succeeded(group.length);
-        if (repeat) budget.giveBack();
+        if (repeat && outcomes.some(isAnswer)) budget.giveBack();
       }
       if (group.length > 1) deps.metrics.caBatchItems.observe(group.length);
       for (const [at, waiting] of group.entries()) this.#settle(waiting, endpoint, outcomes[at]);
@@ -336,6 +336,10 @@ export class Dispatcher<Asked extends Job, Result> {
 
 function isRepeat({ job, tried }: { readonly job: Job; readonly tried: ReadonlySet<Endpoint> }): boolean {
   return job.retry || tried.size > 0;
+}
+
+function isAnswer(outcome: Outcome<unknown>): boolean {
+  return "value" in outcome || isRefusal(outcome.error);
 }
 
 /** What an endpoint is set aside for: a wrong answer, even one among many, or nothing but failures of its own. */

@@ -1,0 +1,159 @@
+import { afterEach, describe, expect, test } from "vitest";
+import type { BatchScript } from "../support/scripted-answers.ts";
+import { CaBench, type CaBenchOptions, codesOf } from "./ca-bench.ts";
+import { makePod } from "./world.ts";
+
+let bench: CaBench;
+const start = async (options: CaBenchOptions = {}) => {
+  bench = await CaBench.start(options);
+};
+afterEach(() => bench.stop());
+
+const all = (count: number, code = "issued") => Array(count).fill(code);
+
+test("one request goes at once, by the route for one", async () => {
+  await start();
+  await bench.get(makePod());
+  expect(bench.ca(0).batches).toEqual([]);
+  expect(bench.ca(0).requests).toHaveLength(1);
+});
+
+test("many at once go in few requests, and each gets its own certificate", async () => {
+  await start();
+  const results = await bench.getMany(200);
+  expect(codesOf(results)).toEqual(all(200));
+  const serials = results.flatMap((result) => (result.status === "fulfilled" ? [result.value.serialNumber] : []));
+  expect(new Set(serials).size).toBe(200);
+  const { batches, requests } = bench.ca(0);
+  expect(requests).toHaveLength(200);
+  expect(Math.max(...batches)).toBe(64);
+  expect(Object.values(bench.results(0)).reduce((sum, count) => sum + count)).toBeLessThanOrEqual(8);
+  expect(bench.metrics.caBatchItems.count).toBe(batches.length);
+});
+
+test("all goes over connections that are kept", async () => {
+  await start();
+  for (let round = 0; round < 5; round++) await bench.getMany(10);
+  expect(bench.ca(0).connections).toBeLessThanOrEqual(4);
+});
+
+test("tokens that are very long make the batches smaller", async () => {
+  await start();
+  const pad = "x".repeat(11_000);
+  await Promise.all(
+    Array.from({ length: 60 }, () => {
+      const pod = makePod();
+      return bench.get(pod, { token: bench.ca(0).token(pod, { claims: { pad } }) });
+    }),
+  );
+  expect(bench.ca(0).requests).toHaveLength(60);
+  expect(Math.max(...bench.ca(0).batches)).toBeLessThanOrEqual(20);
+});
+
+describe("a CA whose batches are wrong", () => {
+  const wrong: BatchScript[] = ["swap", "drop", "too-many", "duplicate"];
+
+  test.each(wrong)("%s: nobody gets a certificate that is another's", async (batchScript) => {
+    await start();
+    bench.ca(0).batchScript = batchScript;
+    const results = await bench.getMany(20);
+    // get() holds each against its own key and identity.
+    for (const result of results) {
+      if (result.status === "rejected") expect(result.reason.code).toBe("ca-answer-invalid");
+    }
+    expect(codesOf(results)).toContain("ca-answer-invalid");
+    expect(bench.client.endpoints).toMatchObject([{ state: "failing", lastError: { code: "ca-answer-invalid" } }]);
+  });
+
+  test.each(wrong)("%s: another URL is asked", async (batchScript) => {
+    await start({ urls: 2 });
+    bench.ca(0).batchScript = batchScript;
+    expect(codesOf(await bench.getMany(20))).toEqual(all(20));
+    expect(bench.client.endpoints).toMatchObject([{ state: "failing" }, { state: "healthy" }]);
+  });
+});
+
+describe("one item", () => {
+  test("that is refused spoils no other", async () => {
+    await start();
+    bench.ca(0).scriptFor = (account) =>
+      account === "account-7" ? { status: 403, code: "identity-not-entitled" } : undefined;
+    const expected = all(20);
+    expected[7] = "identity-not-entitled";
+    expect(codesOf(await bench.getMany(20))).toEqual(expected);
+    expect(bench.client.endpoints).toMatchObject([{ state: "healthy" }]);
+  });
+
+  test("that cannot be answered now says when to come back, and spoils no other", async () => {
+    await start();
+    bench.ca(0).scriptFor = (account) => (account === "account-7" ? { status: 503, retryAfter: 17 } : undefined);
+    const results = await bench.getMany(20);
+    const failed = results[7];
+    expect(failed?.status === "rejected" && failed.reason).toMatchObject({ code: "ca-busy", retryAfterSeconds: 17 });
+    expect(codesOf(results).filter((code) => code === "issued")).toHaveLength(19);
+    expect(bench.client.endpoints).toMatchObject([{ state: "healthy" }]);
+  });
+
+  test("whose certificate is wrong is refused alone; the CA is set aside", async () => {
+    await start();
+    bench.ca(0).scriptFor = (account) => (account === "account-7" ? { wrong: "key" } : undefined);
+    const expected = all(20);
+    expected[7] = "ca-answer-invalid";
+    expect(codesOf(await bench.getMany(20))).toEqual(expected);
+    expect(bench.client.endpoints).toMatchObject([{ state: "failing" }]);
+  });
+
+  test("whose certificate names another identity does not set the CA aside: the pod may have chosen its token", async () => {
+    await start();
+    bench.ca(0).scriptFor = (account) => (account === "account-7" ? { wrong: "id" } : undefined);
+    const expected = all(20);
+    expected[7] = "ca-identity-differs";
+    expect(codesOf(await bench.getMany(20))).toEqual(expected);
+    expect(bench.client.endpoints).toMatchObject([{ state: "healthy" }]);
+  });
+});
+
+describe("whoever takes no batches is asked for one after the other", () => {
+  test.each<{ who: string; batchScript: BatchScript }>([
+    { who: "an older CA", batchScript: "unsupported" },
+    { who: "a CA of another method", batchScript: { status: 405, code: "method-not-allowed" } },
+    { who: "a gateway that takes small bodies only", batchScript: { status: 413, body: "<html>" } },
+    { who: "a gateway that dislikes something in a token", batchScript: { status: 403, body: "<html>" } },
+    { who: "a CA that finds the whole malformed", batchScript: { status: 400, code: "malformed-request" } },
+  ])("$who", async ({ batchScript }) => {
+    await start();
+    bench.ca(0).batchScript = batchScript;
+    expect(codesOf(await bench.getMany(40))).toEqual(all(40));
+    const tried = bench.ca(0).batches.length;
+    expect(codesOf(await bench.getMany(40))).toEqual(all(40));
+    expect(bench.ca(0).batches).toHaveLength(tried);
+    bench.ca(0).batchScript = "answer";
+    bench.clock.advance(601);
+    expect(codesOf(await bench.getMany(40))).toEqual(all(40));
+    expect(bench.ca(0).batches.length).toBeGreaterThan(tried);
+  });
+});
+
+test("a refusal of the agent's own token counts for all, and nobody is asked for again", async () => {
+  await start();
+  bench.ca(0).batchScript = { status: 401, code: "token-not-accepted" };
+  const results = codesOf(await bench.getMany(40));
+  expect(results.filter((code) => code === "token-not-accepted").length).toBeGreaterThanOrEqual(36);
+  expect(bench.ca(0).requests).toHaveLength(40);
+});
+
+test("a CA that cannot bear large batches is given smaller ones", async () => {
+  await start();
+  // A free-plan Worker has 10 ms of CPU for a request.
+  const { batches } = bench.ca(0);
+  bench.ca(0).batchScript = { status: 503, body: "error code: 1102" };
+  await bench.getMany(80);
+  expect(batches[0]).toBe(64);
+  bench.clock.advance(1);
+  await bench.getMany(80);
+  bench.ca(0).batchScript = "answer";
+  bench.clock.advance(1);
+  expect(codesOf(await bench.getMany(80))).toEqual(all(80));
+  expect(batches.at(-1)).toBeLessThanOrEqual(64);
+  expect(Math.min(...batches.slice(1))).toBeLessThanOrEqual(32);
+});
