@@ -9,12 +9,12 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import type { ServerUnaryCall, ServiceDefinition, sendUnaryData, UntypedServiceImplementation } from "@grpc/grpc-js";
-import { Status } from "@grpc/grpc-js/build/src/constants.js";
-import { Server } from "@grpc/grpc-js/build/src/server.js";
-import { ServerCredentials } from "@grpc/grpc-js/build/src/server-credentials.js";
-import type { Logger } from "@signet/shared/deps";
-import { asSignetError, type SignetErrorCode } from "@signet/shared/errors";
+import { asSignetError, SignetError, type SignetErrorCode } from "@signet/shared/errors";
+import type { Deps } from "../deps.ts";
+import type { ServerCall } from "../grpc/call.ts";
+import type { Method } from "../grpc/connection.ts";
+import { GrpcServer } from "../grpc/server.ts";
+import { Status } from "../grpc/status.ts";
 
 /** One function for each method of a service, by its name in TypeScript. */
 export type Handlers<Service extends DescService> = {
@@ -37,60 +37,60 @@ const statusByCode: Partial<Record<SignetErrorCode, Status>> = {
 
 /** A server of unary methods for the kubelet, over connections that are handed in one by one. */
 export class UnaryServer {
-  readonly #server = new Server({ "grpc.enable_channelz": 0 });
-  readonly #injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-  readonly #log: Logger;
+  readonly #methods = new Map<string, Method>();
+  readonly #server: GrpcServer;
+  readonly #log: Deps["log"];
 
-  constructor(log: Logger) {
+  constructor({ log, metrics }: Pick<Deps, "log" | "metrics">) {
     this.#log = log;
+    this.#server = new GrpcServer({ methods: this.#methods, metrics, log });
   }
 
   add<Service extends DescService>(service: Service, handlers: Handlers<Service>): void {
-    const definition: Record<string, ServiceDefinition[string]> = {};
-    const implementation: UntypedServiceImplementation = {};
     for (const method of service.methods) {
-      definition[method.localName] = methodDefinition(service, method);
-      implementation[method.localName] = (call: ServerUnaryCall<Message, Message>, answer: sendUnaryData<Message>) => {
-        const handle = (handlers as Record<string, (request: Message) => unknown>)[method.localName];
-        Promise.resolve()
-          .then(() => handle?.(call.request))
-          .then(
-            (value) => answer(null, create(method.output, value as MessageInitShape<typeof method.output>)),
-            (caught: unknown) => {
-              const { code, message } = asSignetError(caught, "internal");
-              this.#log.warn({ method: method.name, code, reason: message }, "the kubelet's request was refused");
-              // It stands in the events of the pod, where its owner looks first.
-              answer({ code: statusByCode[code] ?? Status.INTERNAL, details: message });
-            },
-          );
-      };
+      const handle = (handlers as Record<string, (request: Message) => unknown>)[method.localName];
+      this.#methods.set(`/${service.typeName}/${method.name}`, (call) => this.#serve(call, method, handle));
     }
-    this.#server.addService(definition, implementation);
   }
 
   connect(socket: Socket): void {
-    this.#injector.injectConnection(socket);
+    this.#server.connect(socket);
   }
 
   stop(): void {
-    this.#server.forceShutdown();
+    this.#server.cut();
+  }
+
+  #serve(call: ServerCall, method: DescMethod, handle: ((request: Message) => unknown) | undefined): void {
+    // The socket is root's alone.
+    call.isTrusted = () => true;
+    let request: Uint8Array | undefined;
+    const answer = async () => {
+      try {
+        if (request === undefined) throw new SignetError("malformed-request", `${method.name} takes a request`);
+        const value = (await handle?.(read(method, request))) as MessageInitShape<typeof method.output>;
+        call.send(toBinary(method.output, create(method.output, value)), () => undefined);
+        call.end({ code: Status.OK, message: "" });
+      } catch (caught) {
+        const { code, message } = asSignetError(caught, "internal");
+        this.#log.warn({ method: method.name, code, reason: message }, "the kubelet's request was refused");
+        // It stands in the events of the pod, where its owner looks first.
+        call.end({ code: statusByCode[code] ?? Status.INTERNAL, message });
+      }
+    };
+    call.read(
+      (message) => {
+        request = message;
+      },
+      () => void answer(),
+    );
   }
 }
 
-function methodDefinition(service: DescService, method: DescMethod): ServiceDefinition[string] {
-  const encode = (desc: DescMethod["input"]) => (message: Message) => {
-    const { buffer, byteLength, byteOffset } = toBinary(desc, message);
-    return Buffer.from(buffer, byteOffset, byteLength);
-  };
-  const decode = (desc: DescMethod["input"]) => (bytes: Buffer) =>
-    fromBinary(desc, bytes, { readUnknownFields: false });
-  return {
-    path: `/${service.typeName}/${method.name}`,
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: encode(method.input),
-    requestDeserialize: decode(method.input),
-    responseSerialize: encode(method.output),
-    responseDeserialize: decode(method.output),
-  };
+function read({ input }: DescMethod, request: Uint8Array): Message {
+  try {
+    return fromBinary(input, request, { readUnknownFields: false });
+  } catch (cause) {
+    throw new SignetError("malformed-request", "the request is no message of its method", { cause });
+  }
 }

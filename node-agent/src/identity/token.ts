@@ -11,7 +11,7 @@ export const tokenHeaders = [
   "istio_sds_credentail_header-bin",
 ] as const;
 
-/** The part of grpc-js' Metadata that is needed here. */
+/** Headers of a call, each with all of its values. */
 export interface HeaderSource {
   get(name: string): readonly (string | Buffer)[];
 }

@@ -1,40 +1,36 @@
 import type { Socket } from "node:net";
-import type { ServerDuplexStream } from "@grpc/grpc-js";
-// The index loads the whole client too: 35 ms of every start. Versions are pinned, and these paths are in the package.
-import { Status } from "@grpc/grpc-js/build/src/constants.js";
-import { Server } from "@grpc/grpc-js/build/src/server.js";
-import { ServerCredentials } from "@grpc/grpc-js/build/src/server-credentials.js";
-import type { LogFields } from "@signet/shared/deps";
-import { asSignetError, type SignetError } from "@signet/shared/errors";
+import type { LogFields, Logger } from "@signet/shared/deps";
+import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { SpiffeId } from "@signet/shared/spiffe-id";
 import type { Deps } from "../deps.ts";
+import type { ServerCall } from "../grpc/call.ts";
+import type { Method } from "../grpc/connection.ts";
+import type { GrpcLimits } from "../grpc/limits.ts";
+import { GrpcServer } from "../grpc/server.ts";
+import { type CallEnd, Status } from "../grpc/status.ts";
 import type { HeaderSource } from "../identity/token.ts";
+import { DeltaStream } from "./delta.ts";
+import { fetchSecrets } from "./fetch.ts";
+import { limitedLog } from "./limited-log.ts";
 import { classifier, type ResourceNames } from "./names.ts";
-import { secretDiscoveryService } from "./service.ts";
-import { drained, type StreamEnd, streamEnd } from "./status.ts";
+import { sdsPath } from "./service.ts";
+import { drained, streamEnd } from "./status.ts";
 import { SdsStream } from "./stream.ts";
-import type { SdsStreamOptions, SecretHold } from "./stream-options.ts";
+import type { SdsOptions, SdsStreamOptions, SecretHold } from "./stream-options.ts";
 import type { Validator } from "./validator.ts";
 
-type Call = ServerDuplexStream<Buffer, Buffer>;
-
-// One Envoy opens a stream for each secret; google_grpc puts those of a whole process on one connection.
-const defaultMaxStreams = 4_096;
-
-const options = {
-  "grpc.enable_channelz": 0,
-  // Envoy's first request lists its extensions, some tens of KiB.
-  "grpc.max_receive_message_length": 256 * 1024,
-  // Finds peers that are gone without a word.
-  "grpc.keepalive_time_ms": 60_000,
-  "grpc.keepalive_timeout_ms": 20_000,
-} as const;
+// Of one token; no Envoy has as many. What one pod opens beyond it makes room for others when there is too little.
+const maxTrustedStreams = 64;
 
 /** Who asks on a stream. */
 export interface Principal {
   readonly spiffeId: SpiffeId;
   /** For the log. */
   readonly who: LogFields;
+  /** Whose streams are counted together: a hash of the token, which nobody else has. */
+  readonly key: string;
+  /** Whether there is more than the client's own word for it by now. */
+  readonly isTrusted: () => boolean;
   /** Opens the stream's hold on the principal's key and chain. May throw SignetError. */
   openSvid(onChange: () => void, onEnd: (error: SignetError) => void): SecretHold;
 }
@@ -46,85 +42,106 @@ export interface SdsServerOptions {
   /** Finds out who asks, by the stream's headers or by the socket that this server is for. May throw SignetError. */
   readonly identify: (headers: HeaderSource) => Principal | Promise<Principal>;
   readonly openBundle: (onChange: () => void) => SecretHold;
-  /** Streams that one connection may have at once. */
-  readonly maxStreams?: number;
+  readonly limits?: Partial<GrpcLimits>;
   readonly deps: Pick<Deps, "log" | "metrics">;
 }
+
+/** What takes the requests of one call. */
+interface Reader {
+  /** May throw SignetError, which ends the call. */
+  receive(message: Uint8Array): void;
+  close(): void;
+  /** Takes the word that nothing more comes; without it that ends the call. */
+  halfClosed?(): void;
+}
+
+type MakeReader = (options: SdsOptions, call: ServerCall, fail: (caught: unknown) => void) => Reader;
 
 /** SDS over connections that are handed in one by one, so that each can come from a socket of its own meaning. */
 export class SdsServer {
   readonly #options: SdsServerOptions;
-  readonly #server: Server;
-  readonly #injector: ReturnType<Server["createConnectionInjector"]>;
-  readonly #open = new Map<Call, (end: StreamEnd) => void>();
+  readonly #deps: Pick<Deps, "log" | "metrics">;
+  readonly #server: GrpcServer;
+  readonly #open = new Map<ServerCall, (end: CallEnd) => void>();
+  /** Streams that are open, by the key of their principal. */
+  readonly #streams = new Map<string, number>();
 
-  constructor(serverOptions: SdsServerOptions) {
-    this.#options = serverOptions;
-    const { maxStreams = defaultMaxStreams } = serverOptions;
-    this.#server = new Server({ ...options, "grpc.max_concurrent_streams": maxStreams });
-    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#server.addService(secretDiscoveryService, {
-      StreamSecrets: (call: Call) => this.#serve(call),
-      DeltaSecrets: (call: Call) => call.emit("error", unimplemented),
-      FetchSecrets: (_call: unknown, answer: (end: StreamEnd) => void) => answer(unimplemented),
+  constructor(options: SdsServerOptions) {
+    const { metrics } = options.deps;
+    const log: Logger = limitedLog(options.deps.log);
+    this.#options = options;
+    this.#deps = { log, metrics };
+    const method =
+      (make: MakeReader): Method =>
+      (call) =>
+        this.#serve(call, make);
+    this.#server = new GrpcServer({
+      methods: new Map([
+        [sdsPath.stream, method((sds, call) => streamReader(new SdsStream(withSend(sds, call))))],
+        [sdsPath.delta, method((sds, call) => streamReader(new DeltaStream(withSend(sds, call))))],
+        [sdsPath.fetch, method(fetchReader)],
+      ]),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      metrics,
+      log,
     });
   }
 
   connect(socket: Socket): void {
-    this.#injector.injectConnection(socket);
+    this.#server.connect(socket);
   }
 
   /** Ends every stream, then every connection; those that do not leave within `graceMilliseconds` are cut. */
   async stop(graceMilliseconds: number): Promise<void> {
     for (const end of [...this.#open.values()]) end(drained);
-    const cut = setTimeout(() => this.#server.forceShutdown(), graceMilliseconds);
-    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    clearTimeout(cut);
+    await this.#server.stop(graceMilliseconds);
   }
 
-  #serve(call: Call): void {
-    const { deps } = this.#options;
-    let stream: SdsStream | undefined;
+  #serve(call: ServerCall, makeReader: MakeReader): void {
+    const { log, metrics } = this.#deps;
+    let reader: Reader | undefined;
+    let release = () => {};
     const leave = () => {
-      stream?.close();
-      if (this.#open.delete(call)) deps.metrics.streams--;
+      if (!this.#open.delete(call)) return;
+      metrics.streams--;
+      release();
+      reader?.close();
     };
-    const end = (how: StreamEnd) => {
+    const end = (how: CallEnd) => {
       if (!this.#open.has(call)) return;
       leave();
-      call.emit("error", how);
+      call.end(how);
     };
     const fail = (caught: unknown) => {
       const error = asSignetError(caught, "internal");
-      if (error.code === "internal") deps.log.error({ reason: error.stack ?? error.message }, "stream failed");
-      else deps.log.debug({ code: error.code, reason: error.message }, "stream refused");
-      if (this.#open.has(call)) deps.metrics.refused(error.code);
+      if (!this.#open.has(call) && error.code !== "internal") return;
+      if (error.code === "internal") log.error({ reason: error.stack ?? error.message }, "stream failed");
+      else log.debug({ code: error.code, reason: error.message }, "stream refused");
+      if (this.#open.has(call)) metrics.refused(error.code);
       end(streamEnd(error));
     };
-
-    this.#open.set(call, end);
-    deps.metrics.streams++;
-    call.on("cancelled", leave);
-    call.on("error", leave);
-    call.on("close", leave);
-    call.on("end", () => {
-      leave();
-      call.end();
-    });
     const begin = (principal: Principal) => {
       if (!this.#open.has(call)) return;
-      const reader = new SdsStream(this.#streamOptions(call, principal, fail));
-      stream = reader;
-      call.on("data", (message: Buffer) => {
+      const { key, isTrusted } = principal;
+      release = this.#count(key);
+      const isAmongFirst = (this.#streams.get(key) ?? 0) <= maxTrustedStreams;
+      call.isTrusted = () => isAmongFirst && isTrusted();
+      reader = makeReader(this.#sdsOptions(principal, fail), call, fail);
+      const { receive, halfClosed = () => end(ok) } = reader;
+      call.read((message) => {
         try {
-          reader.receive(message);
+          receive(message);
         } catch (error) {
           fail(error);
         }
-      });
+      }, halfClosed);
     };
+
+    this.#open.set(call, end);
+    metrics.streams++;
+    call.onClosed = leave;
     try {
-      const principal = this.#options.identify(call.metadata as HeaderSource);
+      const principal = this.#options.identify(call.headers);
       // Nothing is read before it is known who asks: what the client sends meanwhile waits at its end.
       if (principal instanceof Promise) principal.then(begin).catch(fail);
       else begin(principal);
@@ -133,23 +150,53 @@ export class SdsServer {
     }
   }
 
-  #streamOptions(call: Call, principal: Principal, fail: (error: SignetError) => void): SdsStreamOptions {
-    const { deps, names, openBundle, validator } = this.#options;
+  #count(key: string): () => void {
+    this.#streams.set(key, (this.#streams.get(key) ?? 0) + 1);
+    return () => {
+      const left = (this.#streams.get(key) ?? 1) - 1;
+      if (left > 0) this.#streams.set(key, left);
+      else this.#streams.delete(key);
+    };
+  }
+
+  #sdsOptions(principal: Principal, fail: (error: SignetError) => void): SdsOptions {
+    const { names, openBundle, validator } = this.#options;
     return {
       classify: classifier(names, principal.spiffeId),
       validator,
       everything: [names.svid, names.bundle],
       open: (kind, onChange) => (kind === "svid" ? principal.openSvid(onChange, fail) : openBundle(onChange)),
-      send: (message, done) => {
-        call.write(Buffer.from(message.buffer, message.byteOffset, message.byteLength), done);
-      },
-      deps,
+      deps: this.#deps,
       who: principal.who,
     };
   }
 }
 
-const unimplemented: StreamEnd = {
-  code: Status.UNIMPLEMENTED,
-  details: "use StreamSecrets (api_type: GRPC in Envoy's api_config_source)",
-};
+const ok: CallEnd = { code: Status.OK, message: "" };
+
+function withSend(options: SdsOptions, call: ServerCall): SdsStreamOptions {
+  return { ...options, send: (message, done) => call.send(message, done) };
+}
+
+function streamReader(stream: SdsStream | DeltaStream): Reader {
+  return { receive: (message) => stream.receive(message), close: () => stream.close() };
+}
+
+function fetchReader(options: SdsOptions, call: ServerCall, fail: (caught: unknown) => void): Reader {
+  const gone = new AbortController();
+  let asked = false;
+  return {
+    receive: (message) => {
+      if (asked) throw new SignetError("malformed-request", "FetchSecrets takes one request");
+      asked = true;
+      fetchSecrets(options, message, gone.signal).then((answer) => {
+        call.send(answer, () => undefined);
+        call.end(ok);
+      }, fail);
+    },
+    halfClosed: () => {
+      if (!asked) fail(new SignetError("malformed-request", "FetchSecrets takes a request"));
+    },
+    close: () => gone.abort(new SignetError("not-found", "the call is over")),
+  };
+}

@@ -1,5 +1,5 @@
-import { Status } from "@grpc/grpc-js/build/src/constants.js";
 import type { SignetError, SignetErrorCode } from "@signet/shared/errors";
+import { type CallEnd, Status } from "../grpc/status.ts";
 
 /** How a stream ends for each reason that it can end for; what is not here is our own fault. */
 const statusByCode: Partial<Record<SignetErrorCode, Status>> = {
@@ -15,20 +15,16 @@ const statusByCode: Partial<Record<SignetErrorCode, Status>> = {
   "malformed-csr": Status.PERMISSION_DENIED,
   "ca-refused": Status.PERMISSION_DENIED,
   "malformed-request": Status.INVALID_ARGUMENT,
+  "not-found": Status.NOT_FOUND,
   "ca-busy": Status.RESOURCE_EXHAUSTED,
   "ca-unreachable": Status.UNAVAILABLE,
 };
 
-export interface StreamEnd {
-  readonly code: Status;
-  readonly details: string;
-}
-
-export function streamEnd(error: SignetError): StreamEnd {
+export function streamEnd(error: SignetError): CallEnd {
   const code = statusByCode[error.code];
   return code === undefined
-    ? { code: Status.INTERNAL, details: "internal error; see the agent's log" }
-    : { code, details: error.message };
+    ? { code: Status.INTERNAL, message: "internal error; see the agent's log" }
+    : { code, message: error.message };
 }
 
-export const drained: StreamEnd = { code: Status.UNAVAILABLE, details: "the agent is stopping" };
+export const drained: CallEnd = { code: Status.UNAVAILABLE, message: "the agent is stopping" };
