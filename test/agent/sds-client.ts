@@ -1,6 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { Client, type ClientDuplexStream, credentials, Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import type { DataSource } from "@signet/node-agent/gen/envoy/config/core/v3/base_pb";
+import { DeltaStreamClient } from "./delta-client.ts";
 import { createRequest, DiscoveryResponseSchema, SecretSchema, secretTypeUrl } from "./messages.ts";
 
 /** A secret as a client sees it. */
@@ -27,7 +28,13 @@ export interface RequestParts {
 }
 
 const bytes = (message: Buffer): Buffer => message;
-const path = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";
+const path = (method: string) => `/envoy.service.secret.v3.SecretDiscoveryService/${method}`;
+
+export interface FetchResult {
+  readonly code: StatusObject["code"];
+  readonly details: string;
+  readonly response: SeenResponse | undefined;
+}
 
 /** One process' connection to the agent, as an Envoy has it. */
 export class SdsClient {
@@ -43,29 +50,46 @@ export class SdsClient {
 
   /** Opens a stream with these headers; values of `-bin` headers as Buffer. */
   stream(headers: Readonly<Record<string, string | Buffer | readonly Buffer[]>>): SdsStreamClient {
+    return new SdsStreamClient(this.#open("StreamSecrets", headers));
+  }
+
+  /** The same for DeltaSecrets. */
+  delta(token: string): DeltaStreamClient {
+    return new DeltaStreamClient(this.#open("DeltaSecrets", { authorization: `Bearer ${token}` }));
+  }
+
+  #open(method: string, headers: Readonly<Record<string, string | Buffer | readonly Buffer[]>>) {
     const metadata = new Metadata();
     for (const [name, value] of Object.entries(headers)) {
       if (typeof value === "string" || Buffer.isBuffer(value)) metadata.add(name, value);
       else for (const one of value) metadata.add(name, one);
     }
-    return new SdsStreamClient(this.#client.makeBidiStreamRequest(path, bytes, bytes, metadata));
+    return this.#client.makeBidiStreamRequest(path(method), bytes, bytes, metadata);
   }
 
   withToken(token: string): SdsStreamClient {
     return this.stream({ authorization: `Bearer ${token}` });
   }
 
-  unary(method: string, token: string): Promise<StatusObject["code"]> {
+  /** Calls FetchSecrets; the call is given up at `deadline`, where there is one. */
+  fetch(names: readonly string[], token: string, deadline?: Date): Promise<FetchResult> {
     const metadata = new Metadata();
-    metadata.set("authorization", token);
+    metadata.set("authorization", `Bearer ${token}`);
+    const message = createRequest({ names, nonce: "", version: "", typeUrl: secretTypeUrl, nack: undefined });
     return new Promise((resolve) => {
       this.#client.makeUnaryRequest(
-        path.replace("StreamSecrets", method),
+        path("FetchSecrets"),
         bytes,
         bytes,
-        Buffer.alloc(0),
+        Buffer.from(message),
         metadata,
-        (e) => resolve(e?.code ?? status.OK),
+        deadline === undefined ? {} : { deadline },
+        (error, response) =>
+          resolve({
+            code: error?.code ?? status.OK,
+            details: error?.details ?? "",
+            response: response === undefined ? undefined : readResponse(response),
+          }),
       );
     });
   }
