@@ -65,10 +65,8 @@ async function examineRegistration(path: string, endpoint: string): Promise<Find
     return [fail(`the registration socket: ${asSignetError(error, "agent-unreachable").message}`, mend)];
   }
   try {
-    const { input, name } = Registration.method.getInfo;
-    void input;
-    const call = connection.call(`/${Registration.typeName}/${name}`);
-    call.send(new Uint8Array());
+    const call = connection.call(`/${Registration.typeName}/${Registration.method.getInfo.name}`);
+    void call.send(new Uint8Array());
     call.finish();
     const answer = await call.next(AbortSignal.timeout(withinMilliseconds));
     if (!(answer instanceof Uint8Array)) return [fail("the registration socket does not say who it is", mend)];

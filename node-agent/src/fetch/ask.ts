@@ -6,12 +6,12 @@ import {
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
 } from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
+import { type CallEnd, Status } from "../grpc/status.ts";
 import { writeMetadata } from "../sds/node-metadata.ts";
 import { secretTypeUrl } from "../sds/secret.ts";
 import { type Validator, validatorKey } from "../sds/validator.ts";
 import { version } from "../version.ts";
 import type { GrpcCall, GrpcConnection } from "./connection.ts";
-import { type CallEnd, Status } from "./grpc.ts";
 import { readSecret, type SeenSecret } from "./secrets.ts";
 
 export type Method = "StreamSecrets" | "DeltaSecrets";
@@ -54,7 +54,7 @@ export async function* ask(
       const message = await call.next(signal);
       if (message === undefined) return undefined;
       if (!(message instanceof Uint8Array)) return message;
-      yield speaker.hear(message);
+      yield await speaker.hear(message);
     }
   } finally {
     call.cancel();
@@ -78,30 +78,30 @@ class StateSpeaker {
   constructor(call: GrpcCall, question: Question) {
     this.#call = call;
     this.#question = question;
-    this.#send({ node: nodeOf(question) });
+    void this.#send({ node: nodeOf(question) });
   }
 
-  hear(message: Uint8Array): Update {
+  async hear(message: Uint8Array): Promise<Update> {
     const { nonce, resources, versionInfo } = fromBinary(DiscoveryResponseSchema, message);
     try {
       const secrets = resources.map((resource) => readSecret(resource, versionInfo));
       this.#acceptedVersion = versionInfo;
-      this.#send({ responseNonce: nonce });
+      void this.#send({ responseNonce: nonce });
       return { secrets, unknown: [] };
     } catch (error) {
-      this.#send({ responseNonce: nonce, errorDetail: refusal(error) });
+      await this.#send({ responseNonce: nonce, errorDetail: refusal(error) });
       throw error;
     }
   }
 
-  #send(more: object): void {
+  #send(more: object): Promise<void> {
     const request = create(DiscoveryRequestSchema, {
       typeUrl: secretTypeUrl,
       resourceNames: [...this.#question.names],
       versionInfo: this.#acceptedVersion,
       ...more,
     });
-    this.#call.send(toBinary(DiscoveryRequestSchema, request));
+    return this.#call.send(toBinary(DiscoveryRequestSchema, request));
   }
 }
 
@@ -111,26 +111,26 @@ class DeltaSpeaker {
 
   constructor(call: GrpcCall, question: Question) {
     this.#call = call;
-    this.#send({ node: nodeOf(question), resourceNamesSubscribe: [...question.names] });
+    void this.#send({ node: nodeOf(question), resourceNamesSubscribe: [...question.names] });
   }
 
-  hear(message: Uint8Array): Update {
+  async hear(message: Uint8Array): Promise<Update> {
     const { nonce, removedResources, resources } = fromBinary(DeltaDiscoveryResponseSchema, message);
     try {
       const secrets = resources.flatMap(({ resource, version: own }) =>
         resource === undefined ? [] : [readSecret(resource, own)],
       );
-      this.#send({ responseNonce: nonce });
+      void this.#send({ responseNonce: nonce });
       return { secrets, unknown: removedResources };
     } catch (error) {
-      this.#send({ responseNonce: nonce, errorDetail: refusal(error) });
+      await this.#send({ responseNonce: nonce, errorDetail: refusal(error) });
       throw error;
     }
   }
 
-  #send(more: object): void {
+  #send(more: object): Promise<void> {
     const request = create(DeltaDiscoveryRequestSchema, { typeUrl: secretTypeUrl, ...more });
-    this.#call.send(toBinary(DeltaDiscoveryRequestSchema, request));
+    return this.#call.send(toBinary(DeltaDiscoveryRequestSchema, request));
   }
 }
 

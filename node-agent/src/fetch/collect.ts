@@ -1,6 +1,6 @@
+import type { CallEnd } from "../grpc/status.ts";
 import { ask, type Question, type Update } from "./ask.ts";
 import type { GrpcConnection } from "./connection.ts";
-import type { CallEnd } from "./grpc.ts";
 import type { SeenSecret } from "./secrets.ts";
 
 /** What has come so far, by name. */

@@ -1,3 +1,4 @@
+import { type CallEnd, statusName } from "../grpc/status.ts";
 import { readTokenFile } from "../identity/token-file.ts";
 import { settings } from "../settings.ts";
 import { type Finding, fail } from "../terminal/finding.ts";
@@ -8,7 +9,6 @@ import { collect, type Harvest } from "./collect.ts";
 import { GrpcConnection } from "./connection.ts";
 import { mendCall } from "./explain.ts";
 import type { FetchFlags } from "./flags.ts";
-import { type CallEnd, statusName } from "./grpc.ts";
 import { type Part, show } from "./report.ts";
 import type { SeenSecret } from "./secrets.ts";
 import { verify } from "./verify.ts";

@@ -3,8 +3,8 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp
 import { connect as connectSocket } from "node:net";
 import { basename, dirname } from "node:path";
 import { SignetError } from "@signet/shared/errors";
-import { encodeFrame, FrameReader } from "./frame.ts";
-import { type CallEnd, Status } from "./grpc.ts";
+import { encodeFrame, FrameReader } from "../grpc/frame.ts";
+import { type CallEnd, Status } from "../grpc/status.ts";
 
 // A gateway's secrets with a long bundle are some hundred KiB.
 const maxMessageBytes = 16 * 1024 * 1024;
@@ -101,8 +101,12 @@ export class GrpcCall {
     });
   }
 
-  send(message: Uint8Array): void {
-    if (!this.#stream.destroyed) this.#stream.write(encodeFrame(message));
+  /** @returns when it is on its way, or the call is over */
+  send(message: Uint8Array): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#stream.destroyed) resolve();
+      else this.#stream.write(encodeFrame(message), () => resolve());
+    });
   }
 
   /** Says that nothing more is sent. */

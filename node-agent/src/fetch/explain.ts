@@ -1,4 +1,4 @@
-import { Status } from "./grpc.ts";
+import { Status } from "../grpc/status.ts";
 
 /** What was asked with, as far as it helps to explain a refusal. */
 export interface AskedWith {
