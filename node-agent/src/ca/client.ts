@@ -120,7 +120,7 @@ export class CaClient {
     const ask = this.#askOf(endpoint, timeoutMilliseconds);
     const [first] = jobs;
     if (first !== undefined && "etag" in first) {
-      return [take(await this.#timed(endpoint, () => askTrustBundle(ask, first.etag)), first.take)];
+      return [take(await this.#counted(endpoint, () => askTrustBundle(ask, first.etag)), first.take)];
     }
     const requests = jobs.flatMap((job) => ("request" in job ? [job.request] : []));
     const [request] = requests;
@@ -135,7 +135,7 @@ export class CaClient {
 
   async #probe(endpoint: Endpoint): Promise<void> {
     const { answerMilliseconds = 10_000 } = this.#options;
-    await this.#timed(endpoint, () => askTrustBundle(this.#askOf(endpoint, answerMilliseconds), undefined));
+    await this.#counted(endpoint, () => askTrustBundle(this.#askOf(endpoint, answerMilliseconds), undefined));
   }
 
   #askOf(endpoint: Endpoint, timeoutMilliseconds: number): Ask {
@@ -145,8 +145,15 @@ export class CaClient {
   }
 
   async #timed<Answer>(endpoint: Endpoint, ask: () => Promise<Answer>): Promise<Answer> {
-    const { metrics } = this.#options.deps;
     const began = performance.now();
+    try {
+      return await this.#counted(endpoint, ask);
+    } finally {
+      this.#options.deps.metrics.caSeconds.observe((performance.now() - began) / 1_000);
+    }
+  }
+
+  async #counted<Answer>(endpoint: Endpoint, ask: () => Promise<Answer>): Promise<Answer> {
     let result = "ok";
     try {
       return await ask();
@@ -154,8 +161,7 @@ export class CaClient {
       result = asSignetError(error, "ca-answer-invalid").code;
       throw error;
     } finally {
-      metrics.caAsked(endpoint.url, result);
-      metrics.caSeconds.observe((performance.now() - began) / 1_000);
+      this.#options.deps.metrics.caAsked(endpoint.url, result);
     }
   }
 }
