@@ -63,7 +63,7 @@ describe("a version", () => {
   });
 
   test("of a certificate is its serial number in either form", () => {
-    const secret = EncodedSecret.ofCertificate("5e71a1", "chain", "key");
+    const secret = EncodedSecret.ofCertificate("5e71a1", "chain", new TextEncoder().encode("key"));
     expect(secret.in("spiffe")).toBe(secret.in("trusted-ca"));
     expect(secret.in("spiffe").version).toBe("5e71a1");
   });
@@ -75,4 +75,16 @@ test("each form is encoded once for each name", () => {
     expect(secret.in(validator).encode("ROOTCA")).toBe(secret.in(validator).encode("ROOTCA"));
     expect(secret.in(validator).encode("ROOTCA")).not.toBe(secret.in(validator).encode("ALL"));
   }
+});
+
+test("a key that is disposed of is zeroed wherever it was held, and never sent", () => {
+  const key = new TextEncoder().encode("the private key");
+  const secret = EncodedSecret.ofCertificate("5e71a1", "chain", key);
+  const form = secret.in("trusted-ca");
+  const encoded = ["default", "other"].map((name) => form.encode(name));
+  for (const bytes of encoded) expect(Buffer.from(bytes).includes("the private key")).toBe(true);
+  secret.dispose();
+  for (const bytes of [key, ...encoded]) expect(bytes.every((byte) => byte === 0)).toBe(true);
+  for (const name of ["default", "new"]) expect(() => form.encode(name)).toThrow(TypeError);
+  expect(() => secret.in("spiffe").encode("default")).toThrow(TypeError);
 });

@@ -28,14 +28,20 @@ export interface SecretForm {
 export class EncodedSecret {
   readonly #make: (validator: Validator) => SecretForm;
   readonly #made = new Map<Validator, SecretForm>();
+  /** Zeroes what is held of a private key. It must not be asked for its bytes any more. */
+  readonly dispose: () => void;
 
-  private constructor(make: (validator: Validator) => SecretForm) {
+  private constructor(make: (validator: Validator) => SecretForm, dispose = () => {}) {
     this.#make = make;
+    this.dispose = dispose;
   }
 
-  /** @param chainPem leaf first  @param privateKeyPem PKCS#8 */
-  static ofCertificate(serialNumber: string, chainPem: string, privateKeyPem: string): EncodedSecret {
-    const form = encodedOnce(serialNumber, {
+  /**
+   * @param chainPem leaf first
+   * @param privateKeyPem PKCS#8; from here on it is the secret's, which zeroes it in the end
+   */
+  static ofCertificate(serialNumber: string, chainPem: string, privateKeyPem: Uint8Array): EncodedSecret {
+    const { dispose, ...form } = encodedOnce(serialNumber, {
       case: "tlsCertificate",
       value: {
         $typeName: tls("TlsCertificate"),
@@ -43,7 +49,13 @@ export class EncodedSecret {
         privateKey: inline(privateKeyPem),
       },
     });
-    return new EncodedSecret(() => form);
+    return new EncodedSecret(
+      () => form,
+      () => {
+        privateKeyPem.fill(0);
+        dispose();
+      },
+    );
   }
 
   /**
@@ -69,12 +81,19 @@ export class EncodedSecret {
   }
 }
 
-function encodedOnce(version: string, type: Secret["type"]): SecretForm {
+function encodedOnce(version: string, type: Secret["type"]): SecretForm & { readonly dispose: () => void } {
   // Only names that stand for this secret are ever asked of it, so this stays as small as their number.
   const encoded = new Map<string, Uint8Array>();
+  let disposed = false;
   return {
     version,
+    dispose: () => {
+      disposed = true;
+      for (const bytes of encoded.values()) bytes.fill(0);
+      encoded.clear();
+    },
     encode: (name) => {
+      if (disposed) throw new TypeError("a secret that was replaced is not sent");
       const known = encoded.get(name);
       if (known !== undefined) return known;
       const bytes = toBinary(SecretSchema, create(SecretSchema, { name, type }));
@@ -116,7 +135,7 @@ const tls = <const Name extends string>(name: Name) => `envoy.extensions.transpo
 
 const utf8 = new TextEncoder();
 
-const inline = (text: string) => ({
+const inline = (content: string | Uint8Array) => ({
   $typeName: "envoy.config.core.v3.DataSource" as const,
-  specifier: { case: "inlineBytes" as const, value: utf8.encode(text) },
+  specifier: { case: "inlineBytes" as const, value: typeof content === "string" ? utf8.encode(content) : content },
 });

@@ -53,7 +53,8 @@ export class TestSecrets {
   current(kind: ResourceKind): EncodedSecret | undefined {
     if (this.#gone.has(kind)) return undefined;
     const number = this.#numbers[kind];
-    if (kind === "svid") return EncodedSecret.ofCertificate(`serial-${number}`, "chain", "key");
+    if (kind === "svid")
+      return EncodedSecret.ofCertificate(`serial-${number}`, "chain", new TextEncoder().encode("key"));
     return EncodedSecret.ofBundle([{ trustDomain: "cluster.local", rootsPem: `roots ${number}` }]);
   }
 

@@ -14,5 +14,7 @@ test("OpenSSL accepts it: own key, good signature, no subject, the SPIFFE ID as 
   expect(text).toMatch(/Subject: *\n/);
   expect(text).toContain("prime256v1");
   const publicKey = /-----BEGIN PUBLIC KEY-----[\s\S]+-----END PUBLIC KEY-----/.exec(text)?.[0] ?? "";
-  expect(createPublicKey(createPrivateKey(key.privateKeyPem)).equals(createPublicKey(publicKey))).toBe(true);
+  expect(createPublicKey(createPrivateKey(Buffer.from(key.writePrivateKey()))).equals(createPublicKey(publicKey))).toBe(
+    true,
+  );
 });

@@ -73,7 +73,7 @@ export function createIssue({ client, bundles, ttlSeconds, deps }: IssueOptions)
       metrics.caAnswered(now());
       metrics.issued("issued");
       return {
-        secret: EncodedSecret.ofCertificate(leaf.serialNumber, leaf.chainPem, key.privateKeyPem),
+        secret: EncodedSecret.ofCertificate(leaf.serialNumber, leaf.chainPem, key.writePrivateKey()),
         serialNumber: leaf.serialNumber,
         receivedAt: now(),
         notBefore: leaf.notBefore,

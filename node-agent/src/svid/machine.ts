@@ -92,6 +92,7 @@ export class LifeMachine {
   #on(event: Event, cause?: Cause): void {
     const { next, effects } = step(this.#state, event);
     this.#state = next;
+    if (cause !== undefined && "issued" in cause && !effects.includes("take")) cause.issued.secret.dispose();
     for (const effect of effects) this.#do(effect, event, cause);
   }
 

@@ -106,9 +106,9 @@ export class Workload {
     return [...this.#tokens.keys()];
   }
 
-  /** The secret in use, unless it has run out. */
+  /** The secret in use, unless it has run out. It may be kept only as long as nothing else can run. */
   secret(): EncodedSecret | undefined {
-    return this.#hasExpired() ? undefined : this.#inUse.issued.secret;
+    return this.#life.state === "gone" || this.#hasExpired() ? undefined : this.#inUse.issued.secret;
   }
 
   /** Takes a token that the CA has accepted, with the certificate that it gave for it. */
@@ -149,11 +149,13 @@ export class Workload {
 
   stop(): void {
     this.#life.stop();
+    this.#inUse.issued.secret.dispose();
   }
 
   #take(issued: Issued): number {
     const { deps } = this.#options;
     const renewAt = this.#renewalOf(issued);
+    const before = this.#inUse.issued;
     this.#inUse = { issued, since: deps.monotonic(), renewAt };
     this.#issuedCount++;
     this.#failure = undefined;
@@ -167,6 +169,8 @@ export class Workload {
       "certificate issued",
     );
     for (const { subscriber } of [...this.subscriptions]) subscriber.onChange();
+    // Streams copy what they send at once, and from now on they find the new one.
+    if (before.secret !== issued.secret) before.secret.dispose();
     return renewAt;
   }
 
