@@ -27,6 +27,7 @@ interface AgentWorkload {
   readonly podUid: string;
   readonly serialNumber: string;
   readonly notAfter: string;
+  readonly streams: number;
 }
 
 interface LaunchedAgent {
