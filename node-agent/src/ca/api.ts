@@ -34,10 +34,8 @@ export interface CertificateAsk {
   readonly ttlSeconds: number | undefined;
 }
 
-export interface BundleAnswer {
-  readonly bundle: TrustBundle;
-  readonly etag: string | undefined;
-}
+/** What a GET came to; `absent` is what a CA says that does not know the path, which is no fault of it. */
+export type DocumentAnswer = { readonly json: unknown; readonly etag: string | undefined } | "unchanged" | "absent";
 
 /** What one item of a batch came to. */
 export type ItemAnswer = Certificate | SignetError;
@@ -74,24 +72,30 @@ export async function askBatch(ask: Ask, items: readonly CertificateAsk[]): Prom
 }
 
 /**
- * `GET /v1/trust-bundle`.
- * @param etag of the bundle at hand
- * @returns undefined when it has not changed
+ * GETs a document.
+ * @param path below the CA's URL, such as `v1/trust-bundle`
+ * @param etag of what is at hand
  * @throws SignetError as {@link askCertificate}
  */
-export async function askTrustBundle(ask: Ask, etag: string | undefined): Promise<BundleAnswer | undefined> {
+export async function askDocument(ask: Ask, path: string, etag: string | undefined): Promise<DocumentAnswer> {
   const answer = await exchange(
     ask.connections,
     {
       method: "GET",
-      url: urlOf(ask.url, "v1/trust-bundle"),
+      url: urlOf(ask.url, path),
       headers: { accept: "application/json", ...(etag === undefined ? {} : { "if-none-match": etag }) },
     },
     { timeoutMilliseconds: ask.timeoutMilliseconds, maxBytes: maxAnswerBytes },
   );
-  if (answer.status === 304 && etag !== undefined) return undefined;
+  if (answer.status === 304 && etag !== undefined) return "unchanged";
+  if (answer.status === 404 && readProblemOf(answer)?.type === `${problemTypePrefix}not-found`) return "absent";
   if (answer.status !== 200) throw readFailure(answer);
-  return { bundle: fit(trustBundle, parseJson(answer)), etag: answer.header("etag") };
+  return { json: parseJson(answer), etag: answer.header("etag") };
+}
+
+/** @throws SignetError `ca-answer-invalid` when it is none */
+export function readTrustBundle(json: unknown): TrustBundle {
+  return fit(trustBundle, json);
 }
 
 function post(

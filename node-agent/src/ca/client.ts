@@ -1,9 +1,9 @@
-import type { Certificate } from "@signet/shared/ca-api";
-import { asSignetError, type SignetError } from "@signet/shared/errors";
+import type { Certificate, TrustBundle } from "@signet/shared/ca-api";
+import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { Agenda } from "../agenda.ts";
 import type { Deps } from "../deps.ts";
 import type { NodeToken } from "../identity/node-token.ts";
-import { type Ask, askBatch, askCertificate, askTrustBundle, type BundleAnswer } from "./api.ts";
+import { type Ask, askBatch, askCertificate, askDocument, type DocumentAnswer, readTrustBundle } from "./api.ts";
 import { Connections, type ConnectionsOptions } from "./connections.ts";
 import { Dispatcher, type Job, type Outcome } from "./dispatcher.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -13,6 +13,7 @@ import { RetryBudget } from "./retry-budget.ts";
 // What the members of an item take beside token and CSR.
 const itemOverhead = 64;
 const maxBatch = 64;
+const bundlePath = "v1/trust-bundle";
 
 export interface CaClientOptions {
   /** In the order of preference; all of the same CA. */
@@ -39,13 +40,28 @@ export interface IssueRequest<Taken> {
 }
 
 type CertificateJob = Job & { readonly request: IssueRequest<unknown> };
-type BundleJob = Job & { readonly take: (answer: BundleAnswer | undefined) => void; readonly etag: string | undefined };
+type DocumentJob = Job & { readonly request: DocumentRequest };
+
+export interface DocumentRequest {
+  /** Below the CA's URL, such as `v1/trust-bundle`. */
+  readonly path: string;
+  /** Of what is at hand. */
+  readonly etag: string | undefined;
+  readonly retry: boolean;
+  /** Checks an answer and takes it. @throws SignetError when it must not be used; then another endpoint is asked */
+  readonly take: (answer: DocumentAnswer) => void;
+}
+
+export interface BundleAnswer {
+  readonly bundle: TrustBundle;
+  readonly etag: string | undefined;
+}
 
 /** The CA over HTTP, at whichever of its URLs answers. */
 export class CaClient {
   readonly #options: CaClientOptions;
   readonly #ways: ReadonlyMap<Endpoint, { readonly url: URL; readonly connections: Connections }>;
-  readonly #dispatcher: Dispatcher<CertificateJob | BundleJob, unknown>;
+  readonly #dispatcher: Dispatcher<CertificateJob | DocumentJob, unknown>;
 
   private constructor(options: CaClientOptions, connections: readonly Connections[]) {
     const { urls, agenda, deps, answerMilliseconds } = options;
@@ -97,14 +113,33 @@ export class CaClient {
   }
 
   /**
+   * Asks for a document, such as the trust bundle.
+   * @throws SignetError as {@link issue}
+   */
+  async document(request: DocumentRequest): Promise<void> {
+    const { retry } = request;
+    // One small request in minutes, which every workload needs the answer of.
+    await this.#dispatcher.run({ ...{ request, retry }, priority: 0, expiresAt: undefined, characters: undefined });
+  }
+
+  /**
    * Asks for the trust bundle.
    * @param etag of the bundle at hand
    * @param take gets undefined when it has not changed; what it throws makes another endpoint be asked
    * @throws SignetError as {@link issue}
    */
-  async trustBundle(etag: string | undefined, retry: boolean, take: BundleJob["take"]): Promise<void> {
-    // One small request in minutes, which every workload needs the answer of.
-    await this.#dispatcher.run({ ...{ etag, retry, take }, priority: 0, expiresAt: undefined, characters: undefined });
+  trustBundle(
+    etag: string | undefined,
+    retry: boolean,
+    take: (answer: BundleAnswer | undefined) => void,
+  ): Promise<void> {
+    return this.document({
+      ...{ path: bundlePath, etag, retry },
+      take: (answer) => {
+        if (answer === "absent") throw new SignetError("ca-answer-invalid", "the CA has no trust bundle");
+        take(answer === "unchanged" ? undefined : { bundle: readTrustBundle(answer.json), etag: answer.etag });
+      },
+    });
   }
 
   close(): void {
@@ -114,28 +149,30 @@ export class CaClient {
 
   async #send(
     endpoint: Endpoint,
-    jobs: readonly (CertificateJob | BundleJob)[],
+    jobs: readonly (CertificateJob | DocumentJob)[],
     timeoutMilliseconds: number,
   ): Promise<readonly Outcome<unknown>[] | undefined> {
     const ask = this.#askOf(endpoint, timeoutMilliseconds);
-    const [first] = jobs;
-    if (first !== undefined && "etag" in first) {
-      return [take(await this.#counted(endpoint, () => askTrustBundle(ask, first.etag)), first.take)];
+    const certificates: IssueRequest<unknown>[] = [];
+    for (const { request } of jobs) {
+      if ("csr" in request) certificates.push(request);
+      // It goes in no batch.
+      else
+        return [take(await this.#counted(endpoint, () => askDocument(ask, request.path, request.etag)), request.take)];
     }
-    const requests = jobs.flatMap((job) => ("request" in job ? [job.request] : []));
-    const [request] = requests;
-    if (requests.length === 1 && request !== undefined) {
-      return [take(await this.#timed(endpoint, () => askCertificate(ask, request)), request.take)];
+    const [first] = certificates;
+    if (certificates.length === 1 && first !== undefined) {
+      return [take(await this.#timed(endpoint, () => askCertificate(ask, first)), first.take)];
     }
-    const answers = await this.#timed(endpoint, () => askBatch(ask, requests));
+    const answers = await this.#timed(endpoint, () => askBatch(ask, certificates));
     return answers?.map((answer, at) =>
-      answer instanceof Error ? { error: answer } : take(answer, requests[at]?.take),
+      answer instanceof Error ? { error: answer } : take(answer, certificates[at]?.take),
     );
   }
 
   async #probe(endpoint: Endpoint): Promise<void> {
     const { answerMilliseconds = 10_000 } = this.#options;
-    await this.#counted(endpoint, () => askTrustBundle(this.#askOf(endpoint, answerMilliseconds), undefined));
+    await this.#counted(endpoint, () => askDocument(this.#askOf(endpoint, answerMilliseconds), bundlePath, undefined));
   }
 
   #askOf(endpoint: Endpoint, timeoutMilliseconds: number): Ask {
