@@ -12,7 +12,7 @@ export type Mood =
   | "hangs"
   | { readonly delaySeconds: number }
   | { readonly status: number; readonly retryAfter: number | undefined }
-  | { readonly wrong: WrongAnswer };
+  | { readonly wrong: () => WrongAnswer | undefined };
 
 interface Answered {
   readonly status: number;
@@ -28,8 +28,6 @@ export class CaDoor {
   readonly url: string;
   /** Requests for certificates that came here. */
   requests = 0;
-  /** Wrong certificates given out. */
-  lies = 0;
   readonly #port: number;
   readonly #target: () => string;
   readonly #spoiler: AnswerSpoiler;
@@ -95,8 +93,13 @@ export class CaDoor {
     }
     if (typeof mood === "object" && "delaySeconds" in mood) await sleep(mood.delaySeconds * 1_000);
     const given = await this.#ask(asked, path, body);
-    const wrong = typeof mood === "object" && "wrong" in mood ? mood.wrong : undefined;
-    this.#reply(answer, given, wrong, () => this.#rewrite(path, body, given, wrong));
+    const lie = typeof mood === "object" && "wrong" in mood && given.status < 300 && path.startsWith(issuing);
+    const wrong = lie ? mood.wrong() : undefined;
+    const text = given.status < 300 ? this.#rewrite(path, body, given, wrong) : given.body;
+    answer.writeHead(given.status, given.headers);
+    if (wrong !== "cut off") answer.end(text);
+    // A body that ends in the middle, with the connection.
+    else answer.write(text, () => answer.destroy());
   }
 
   async #ask(asked: IncomingMessage, path: string, body: string): Promise<Answered> {
@@ -117,14 +120,6 @@ export class CaDoor {
       headers: Object.fromEntries(kept.flatMap((name) => (headers[name] ? [[name, String(headers[name])]] : []))),
       body: await answered.text(),
     };
-  }
-
-  #reply(answer: ServerResponse, given: Answered, wrong: WrongAnswer | undefined, rewrite: () => string): void {
-    const text = given.status < 300 ? rewrite() : given.body;
-    answer.writeHead(given.status, given.headers);
-    if (wrong !== "cut off" || text === given.body) answer.end(text);
-    // A body that ends in the middle, with the connection.
-    else answer.write(text, () => answer.destroy());
   }
 
   /** The body of a good answer, spoiled if the door is in that mood. */
@@ -155,7 +150,6 @@ export class CaDoor {
   }
 
   #spoil(wrong: WrongAnswer, csr: string, certificate: Parameters<AnswerSpoiler["remember"]>[0]): string {
-    this.lies++;
     const spoiled = this.#spoiler.spoil(wrong, csr, certificate);
     return typeof spoiled === "string" ? spoiled : JSON.stringify(spoiled);
   }

@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type EventKind, eventKinds } from "./plan.ts";
+import { type EventKind, eventKinds, wrongAnswers } from "./plan.ts";
 import { Random, seedOfRun } from "./random.ts";
 import { type ChaosReport, runChaos } from "./run.ts";
 import { Stage } from "./stage.ts";
@@ -52,6 +52,9 @@ it("makes each kind of event happen, and recovers from each", () => {
   expect(report.servedFromMemory).toBeGreaterThan(0);
   for (const kind of eventKinds.filter((one) => !without.includes(one))) {
     expect(report.happened.get(kind), kind).toBeGreaterThan(0);
+  }
+  for (const what of without.includes("CA answers wrong") ? [] : wrongAnswers) {
+    expect(stage.lies.get(what), what).toBeGreaterThan(0);
   }
   // In CI nothing may be left out.
   if (process.env.CI !== undefined) expect(without).toEqual([]);
@@ -107,12 +110,12 @@ function summary(seed: number): [string, string | number][] {
     ["secrets checked", invariants.secrets],
     ["certificates", `${invariants.serials.size} for ${pods.length} pods`],
     ["invariants broken", invariants.violations.length],
-    ["wrong answers of the CA", stage.doors.reduce((sum, { lies }) => sum + lies, 0)],
+    ["wrong answers of the CA", [...stage.lies].map(([what, count]) => `${what} ${count}`).join(", ")],
     ["bundle sequence at the end", stage.authorities.sequence],
     ["starts of the agent", stage.agent.starts],
     ["memory of the agent, most", `${most.toFixed(0)} MiB`],
     ["longest start of an Envoy, to its identity", `${longestEnvoyStart} ms`],
-    ["Envoys served from the agent's memory", servedFromMemory],
+    ["streams that had to be served from memory", servedFromMemory],
     ["events that failed", faults.length],
     ...logged().map(([message, count]): [string, number] => [`log: ${message}`, count]),
     ...[...happened]

@@ -24,9 +24,10 @@ export class Happenings {
   longestEnvoyStart = 0;
   /** Whether the agent is to be running right now. */
   agentExpected = true;
-  /** Envoys that had to be served from the agent's memory, because it had their identity already. */
+  /** New streams that had to be served from the agent's memory, because it had their identity already. */
   servedFromMemory = 0;
   #agentTouched = Date.now();
+  #agentEvents = 0;
   #tokensTouched = Date.now();
   readonly #ready = new Map<string, number>();
 
@@ -39,6 +40,7 @@ export class Happenings {
   async make(event: Event): Promise<string> {
     if (partOf(event.kind) !== "agent") return await this.#make(event);
     this.#agentTouched = Number.POSITIVE_INFINITY;
+    this.#agentEvents++;
     try {
       return await this.#make(event);
     } finally {
@@ -58,7 +60,7 @@ export class Happenings {
       case "CA is busy":
         return await this.#doors(event.where, { status: event.status, retryAfter: event.retryAfter }, event.lasts);
       case "CA answers wrong":
-        return await this.#tellLies(event.where, event.answer, event.lasts);
+        return await this.#tellLies(event.where, event.answers, event.lasts);
       case "authorities change":
         return await this.#changeAuthorities();
       case "agent is killed":
@@ -92,27 +94,53 @@ export class Happenings {
   }
 
   async #doors(where: Where, mood: Mood, lasts: number): Promise<string> {
-    const { doors } = this.#stage;
-    const chosen = this.#chosen(where);
-    const count = () => doors.reduce((sum, { requests }) => sum + requests, 0);
+    const count = () => this.#stage.doors.reduce((sum, { requests }) => sum + requests, 0);
     const before = count();
-    await Promise.all(chosen.map((door) => door.setMood(mood)));
-    await seconds(lasts);
-    await Promise.all(chosen.map((door) => door.setMood("open")));
-    return `${count() - before} requests meanwhile`;
+    return await this.#withMood(where, mood, async () => {
+      await seconds(lasts);
+      return `${count() - before} requests meanwhile`;
+    });
   }
 
-  async #tellLies(where: Where, wrong: WrongAnswer, lasts: number): Promise<string> {
-    const { doors } = this.#stage;
-    const lies = () => doors.reduce((sum, door) => sum + door.lies, 0);
-    const before = lies();
-    await Promise.all(this.#chosen(where).map((door) => door.setMood({ wrong })));
-    await seconds(lasts);
-    // A few workloads renew in any few seconds; an address that is not asked has nobody to tell.
-    const heard = until("somebody to hear it", () => lies() > before, { within: patienceMs });
-    await heard.catch(() => undefined);
-    await Promise.all(this.#chosen(where).map((door) => door.setMood("open")));
-    return `${lies() - before} told`;
+  async #tellLies(where: Where, answers: readonly WrongAnswer[], lasts: number): Promise<string> {
+    const { lies } = this.#stage;
+    const told = () => [...lies.values()].reduce((sum, count) => sum + count, 0);
+    const before = told();
+    // What was told least comes first, so that all of them are told in a run.
+    const wrong = () => answers.toSorted((a, b) => (lies.get(a) ?? 0) - (lies.get(b) ?? 0))[0];
+    return await this.#withMood(where, { wrong }, async () => {
+      await seconds(lasts);
+      // A few workloads renew in any few seconds; an address that is not asked has nobody to tell.
+      const heard = until("somebody to hear it", () => told() > before, { within: patienceMs });
+      await heard.catch(() => undefined);
+      return `${told() - before} told`;
+    });
+  }
+
+  /** The CA as it should not be while `during` runs; before it is well again, the agent must serve from its memory. */
+  async #withMood(where: Where, mood: Mood, during: () => Promise<string>): Promise<string> {
+    const chosen = this.#chosen(where);
+    await Promise.all(chosen.map((door) => door.setMood(mood)));
+    try {
+      return `${await during()}${await this.#demandMemory()}`;
+    } finally {
+      await Promise.all(chosen.map((door) => door.setMood("open")));
+    }
+  }
+
+  /** Whoever has had an identity from this very agent gets it again on a new stream, whatever the CA does. */
+  async #demandMemory(): Promise<string> {
+    const { agent, watchers } = this.#stage;
+    const before = this.#agentEvents;
+    const known = watchers.filter(({ isServed }) => isServed);
+    const asked = await Promise.all(known.map((watcher) => watcher.askAgain(fromMemoryMs)));
+    if (this.#agentEvents !== before || this.#agentTouched === Number.POSITIVE_INFINITY || agent.clock.offset !== 0) {
+      return "";
+    }
+    this.servedFromMemory += asked.length;
+    const without = known.filter((_, at) => asked[at] === false).map(({ pod }) => pod.name);
+    if (without.length > 0) throw new Error(`the agent has forgotten what it served to ${without.join(", ")}`);
+    return `, ${asked.length} served from memory`;
   }
 
   #chosen(where: Where): readonly CaDoor[] {

@@ -29,7 +29,8 @@ export type Event =
   | {
       readonly kind: "CA answers wrong";
       readonly lasts: number;
-      readonly answer: WrongAnswer;
+      /** One after the other, from the beginning again after the last. */
+      readonly answers: readonly WrongAnswer[];
       readonly where: Where;
     }
   | { readonly kind: "authorities change" }
@@ -134,7 +135,6 @@ export function makePlan(random: Random, { seconds, workloads, without = [] }: P
 class EventDraw {
   readonly #random: Random;
   readonly #count: number;
-  #wrong: WrongAnswer[] = [];
   #workloads: number[] = [];
 
   constructor(random: Random, workloads: number) {
@@ -157,11 +157,8 @@ class EventDraw {
         const retryAfter = random.pick([undefined, 1, 2]);
         return { kind, lasts: random.between(2, 4), status, retryAfter, where: this.#where() };
       }
-      case "CA answers wrong": {
-        if (this.#wrong.length === 0) this.#wrong = random.shuffle(wrongAnswers);
-        const answer = this.#wrong.pop() as WrongAnswer;
-        return { kind, lasts: random.between(3, 5), answer, where: this.#where() };
-      }
+      case "CA answers wrong":
+        return { kind, lasts: random.between(3, 5), answers: random.shuffle(wrongAnswers), where: this.#where() };
       case "agent is killed":
         return { kind, lasts: random.between(0, 2) };
       case "agent is suspended":

@@ -14,6 +14,7 @@ import { findFaketime } from "./agent-clock.ts";
 import { Authorities } from "./authorities.ts";
 import { CaDoor } from "./ca-door.ts";
 import { Invariants, type WatchedPod } from "./invariants.ts";
+import type { WrongAnswer } from "./plan.ts";
 import type { Random } from "./random.ts";
 import { Stranger, Watcher, type WatcherOptions } from "./watcher.ts";
 import { AnswerSpoiler } from "./wrong-answers.ts";
@@ -35,6 +36,8 @@ export class Stage {
   readonly faketime: string | undefined;
   readonly doors: readonly [CaDoor, CaDoor];
   readonly authorities: Authorities;
+  /** Wrong answers that the doors have given, by what was wrong with them. */
+  readonly lies: ReadonlyMap<WrongAnswer, number>;
   readonly agent: ChaosAgent;
   readonly mesh: Mesh;
   readonly invariants: Invariants;
@@ -50,6 +53,7 @@ export class Stage {
     this.faketime = parts.faketime;
     this.doors = parts.doors;
     this.authorities = parts.authorities;
+    this.lies = parts.lies;
     this.agent = parts.agent;
     this.mesh = parts.mesh;
     this.invariants = parts.invariants;
@@ -123,6 +127,7 @@ interface Parts {
   readonly tokens: readonly TokenFile[];
   readonly ca: { running: RunningCa; readonly start: () => Promise<RunningCa> };
   readonly authorities: Authorities;
+  readonly lies: ReadonlyMap<WrongAnswer, number>;
   readonly doors: readonly [CaDoor, CaDoor];
   readonly agent: ChaosAgent;
   readonly mesh: Mesh;
@@ -205,6 +210,7 @@ async function setUp(random: Random, undo: (() => Promise<void>)[]): Promise<Par
   });
   return {
     ...{ folder, faketime, issuer, tokens, ca, authorities, doors, agent, mesh, invariants, watchers, stranger },
+    lies: spoiler.told,
   };
 }
 

@@ -51,7 +51,7 @@ export function describe(event: Event): string {
     case "CA is busy":
       return `${event.status}${event.retryAfter === undefined ? "" : `, retry-after ${event.retryAfter}`}, ${place(event.where)}`;
     case "CA answers wrong":
-      return `${event.answer}, ${place(event.where)}`;
+      return `${event.answers.slice(0, 2).join(", ")}, ..., ${place(event.where)}`;
     case "CA refuses connections":
     case "CA hangs":
       return place(event.where);

@@ -20,17 +20,41 @@ export interface WatcherOptions {
  */
 export class Watcher {
   readonly pod: WatchedPod;
-  /** Streams opened so far. */
-  opened = 0;
   readonly #options: WatcherOptions;
   readonly #done: Promise<void>;
   #stream: SdsStreamClient | undefined;
   #stopped = false;
+  /** The token of the stream that is open, once an identity has come on it. */
+  #servedToken: string | undefined;
 
   constructor(options: WatcherOptions) {
     this.#options = options;
     this.pod = options.pod;
     this.#done = this.#run();
+  }
+
+  /** Whether the agent that runs now has given it an identity for a token that is good for a while. */
+  get isServed(): boolean {
+    return this.#servedToken !== undefined && expiryOf(this.#servedToken) > Date.now() + 10_000;
+  }
+
+  /** Asks for the identity again, beside the stream that is open. @returns whether it came in time */
+  async askAgain(withinMs: number): Promise<boolean> {
+    const { invariants, pod, socket } = this.#options;
+    const client = new SdsClient(socket);
+    const stream = client.withToken(this.#servedToken ?? "");
+    const giveUp = setTimeout(() => stream.cancel(), withinMs);
+    try {
+      stream.request({ names: ["default"] });
+      const { secrets, version } = await stream.next();
+      invariants.take({ at: Date.now(), stream: `again#${++streams}`, pod, version, secrets });
+      return true;
+    } catch {
+      return false;
+    } finally {
+      clearTimeout(giveUp);
+      client.close();
+    }
   }
 
   async stop(): Promise<void> {
@@ -44,27 +68,35 @@ export class Watcher {
     while (!this.#stopped) {
       const client = new SdsClient(socket);
       try {
-        await this.#follow(client.withToken(readFileSync(tokenFile, "utf8")));
+        await this.#follow(client, readFileSync(tokenFile, "utf8"));
       } catch {
         // The stream has ended.
       }
+      this.#servedToken = undefined;
       client.close();
       await sleep(pauseMs);
     }
   }
 
-  async #follow(stream: SdsStreamClient): Promise<void> {
+  async #follow(client: SdsClient, token: string): Promise<void> {
     const { invariants, names, pod } = this.#options;
+    const stream = client.withToken(token);
     this.#stream = stream;
-    this.opened++;
     const name = `${names.join("+")}#${++streams}`;
     stream.request({ names });
     while (!this.#stopped) {
       const { secrets, version } = await stream.nextAcked(names);
       invariants.take({ at: Date.now(), stream: name, pod, version, secrets });
+      if (secrets.some(({ kind }) => kind === "tlsCertificate")) this.#servedToken = token;
     }
     stream.cancel();
   }
+}
+
+/** Milliseconds since the epoch. */
+function expiryOf(token: string): number {
+  const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8")) as { exp: number };
+  return claims.exp * 1_000;
 }
 
 /**

@@ -36,6 +36,8 @@ export interface SpoilOptions {
  * CA's own key where that is not the fault.
  */
 export class AnswerSpoiler {
+  /** Wrong certificates given out, by what was wrong with them. */
+  readonly told = new Map<WrongAnswer, number>();
   readonly #options: () => SpoilOptions;
   readonly #earlier = new Map<string, Answer>();
 
@@ -50,6 +52,7 @@ export class AnswerSpoiler {
 
   /** @param csr PEM of the request that `answer` is for */
   spoil(how: WrongAnswer, csr: string, answer: Answer): object | string {
+    this.told.set(how, (this.told.get(how) ?? 0) + 1);
     const { active, unknown } = this.#options();
     const now = Math.floor(Date.now() / 1_000);
     const right: Leaf = {
