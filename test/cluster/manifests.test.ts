@@ -226,6 +226,7 @@ describe("values", () => {
     { value: "ca.enabled=false", says: "agent.caUrl: missing" },
     { value: "agent.caUrl=https://ca.example.com", says: "set ca.enabled=false" },
     { value: "agent.sharedSocket.enabled=false,agent.csi.enabled=false", says: "nobody could ask" },
+    { value: "agent.updateStrategy.rollingUpdate.maxSurge=1", says: "two agents cannot serve one socket" },
   ])("$value is refused by name", async ({ value, says }) => {
     await expect(renderChart(...set(value))).rejects.toThrow(says);
   });

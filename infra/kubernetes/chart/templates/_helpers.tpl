@@ -46,4 +46,9 @@ signet-ca.{{ .Release.Namespace }}.svc
 {{- if not (or .Values.agent.sharedSocket.enabled .Values.agent.csi.enabled) -}}
 {{- fail "agent.csi.enabled: false, and so is agent.sharedSocket.enabled; nobody could ask for anything" -}}
 {{- end -}}
+{{- with .Values.agent.updateStrategy.rollingUpdate -}}
+{{- if not (has (toString (.maxSurge | default 0)) (list "0" "0%")) -}}
+{{- fail "agent.updateStrategy.rollingUpdate.maxSurge: two agents cannot serve one socket; give maxUnavailable" -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
