@@ -1,6 +1,7 @@
 import { randomUUID, X509Certificate } from "node:crypto";
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
+import type { Settings } from "@signet/node-agent/config";
 import type { Pod } from "../support/scripted-ca.ts";
 import { Kubelet } from "./kubelet.ts";
 import { SdsClient, type SeenResponse } from "./sds-client.ts";
@@ -17,9 +18,9 @@ export class CsiWorld {
     this.kubelet = new Kubelet(world.folder);
   }
 
-  static async start(): Promise<CsiWorld> {
+  static async start(settings: Settings = {}): Promise<CsiWorld> {
     const made = new CsiWorld(await World.withoutAgent());
-    await made.world.startAgent(made.kubelet.settings);
+    await made.world.startAgent({ ...made.kubelet.settings, ...settings });
     return made;
   }
 

@@ -1,4 +1,4 @@
-import { fromBinary } from "@bufbuild/protobuf";
+import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
 import { Client, type ClientDuplexStream, credentials, Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import type { DataSource } from "@signet/node-agent/gen/envoy/config/core/v3/base_pb";
 import { DeltaStreamClient } from "./delta-client.ts";
@@ -25,6 +25,7 @@ export interface RequestParts {
   readonly version?: string;
   readonly typeUrl?: string;
   readonly nack?: string;
+  readonly metadata?: JsonObject;
 }
 
 const bytes = (message: Buffer): Buffer => message;
@@ -119,8 +120,8 @@ export class SdsStreamClient {
     call.on("error", () => undefined);
   }
 
-  request({ names, nonce = "", version = "", typeUrl = secretTypeUrl, nack }: RequestParts): this {
-    this.#call.write(Buffer.from(createRequest({ names, nonce, version, typeUrl, nack })));
+  request({ names, nonce = "", version = "", typeUrl = secretTypeUrl, nack, metadata = {} }: RequestParts): this {
+    this.#call.write(Buffer.from(createRequest({ names, nonce, version, typeUrl, nack, metadata })));
     return this;
   }
 
