@@ -31,10 +31,10 @@ export class PrometheusText {
 }
 
 function workloadFamilies({ metrics, workloads }: AdminSources): Family[] {
-  const each = (time: "notAfter" | "receivedAt" | "renewAt") => (): Sample[] =>
+  const each = (of: "notAfter" | "receivedAt" | "renewAt" | "streams") => (): Sample[] =>
     Array.from(workloads(), ({ caller: { claims, spiffeId }, status }) => ({
-      value: status[time],
-      labels: { spiffe_id: spiffeId.toString(), pod: `${claims.namespace}/${claims.podName}` },
+      value: status[of],
+      labels: { spiffe_id: spiffeId.toString(), workload: `${claims.namespace}/${claims.podName}` },
     }));
   const name = "signet_agent_certificate";
   return [
@@ -42,6 +42,7 @@ function workloadFamilies({ metrics, workloads }: AdminSources): Family[] {
     gauge(`${name}_expiry_timestamp_seconds`, "When a workload's certificate expires", each("notAfter")),
     gauge(`${name}_issued_timestamp_seconds`, "When a workload's certificate was received", each("receivedAt")),
     gauge(`${name}_renewal_timestamp_seconds`, "When a workload's certificate is due for renewal", each("renewAt")),
+    gauge("signet_agent_workload_streams", "Streams of a workload that are open", each("streams")),
     counter("signet_agent_issuance_total", "Requests for a certificate, first ones and renewals, by result", () =>
       by("result", metrics.issuance),
     ),
