@@ -3,7 +3,7 @@ import type { Address } from "../config.ts";
 import type { CommandIo } from "../terminal/io.ts";
 import { clean } from "../terminal/text.ts";
 import type { StatusFlags } from "./flags.ts";
-import { attention, judgeWorkload, sortByTrouble } from "./judge.ts";
+import { attention, judgeWorkload, needsAttention, sortByTrouble } from "./judge.ts";
 import { adminAddress, readSnapshot } from "./read.ts";
 import { render } from "./render.ts";
 
@@ -32,14 +32,14 @@ async function look(address: Address, flags: StatusFlags, { interrupted, out }: 
   const wanted = (one: (typeof judged)[number]) => namespace === undefined || one.namespace === namespace;
   const trouble = attention({ status }, judged.filter(wanted));
   const code = trouble.length === 0 ? 0 : 1;
-  const shown = (one: (typeof judged)[number]) => wanted(one) && (errors !== true || one.state !== "ok");
+  const shown = (one: (typeof judged)[number]) => wanted(one) && (errors !== true || needsAttention(one));
   if (json === true) {
     const document = {
       attention: trouble,
       status: raw.status,
       workloads: raw.workloads.flatMap((one, at) => {
         const known = judged[at];
-        return known !== undefined && shown(known) ? [{ ...(one as object), state: known.state }] : [];
+        return known !== undefined && shown(known) ? [{ ...(one as object), health: known.health }] : [];
       }),
     };
     return { text: `${JSON.stringify(document)}\n`, code };

@@ -24,15 +24,18 @@ Examples:
   kubectl exec -n signet-system ds/signet-node-agent -- signet-agent status
 
 A workload is
-  expired   its certificate has ended: its Envoy's connections fail
-  late      less than a quarter of the certificate's life is left: it should have been renewed long ago
-  failing   the last renewal failed; the certificate is still good, and it is tried again
-  ok        all is well
+  expired    its certificate has ended: its Envoy's new connections fail
+  late       its renewal should have begun and has not
+  refused    the CA refuses to renew it, and is asked again; the certificate it has is still good
+  tokenless  it is to be renewed, and waits for its Envoy to come back with a fresh token
+  failing    the last try to renew it failed, and is repeated
+  idle       no Envoy is there for it, so that nothing is renewed
+  ok         all is well
 
 Exit codes:
   0   all is well
-  1   something needs attention: a workload that is not ok, a CA endpoint that fails, no trust bundle, a root that ends
-      within a week, the agent not ready
+  1   something needs attention: a workload that is neither ok nor idle, a CA endpoint that fails, no trust bundle,
+      a root that ends within a week, the agent not ready
   2   the command line or the configuration file is wrong
   69  the agent cannot be reached
 `;

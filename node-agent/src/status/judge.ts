@@ -1,45 +1,53 @@
 import { fromNow, span } from "../terminal/duration.ts";
 import type { Snapshot, Status, WorkloadStatus } from "./read.ts";
 
-/** How a workload is, worst first. */
-export const workloadStates = ["expired", "late", "failing", "ok"] as const;
-export type WorkloadState = (typeof workloadStates)[number];
+/** How a workload is, worst first; the page judges alike. */
+export const workloadHealths = ["expired", "late", "refused", "tokenless", "failing", "idle", "ok"] as const;
+export type WorkloadHealth = (typeof workloadHealths)[number];
 
-// Renewal is planned at 40 to 60 % of a certificate's life: with less than this left it has failed for long.
-const smallestShareLeft = 0.25;
+// A renewal takes a moment; one that has not begun after this long does not happen by itself.
+const overdueSeconds = 30;
 // A week to publish a successor, which takes a few refresh hints.
 const rootWarningSeconds = 7 * 86_400;
 
 export interface JudgedWorkload extends WorkloadStatus {
-  readonly state: WorkloadState;
-  /** Of the certificate's life, 0 to 1. */
+  readonly health: WorkloadHealth;
+  /** Of the certificate's life, from when it was received, 0 to 1. */
   readonly shareLeft: number;
 }
 
 export function judgeWorkload(workload: WorkloadStatus, now: number): JudgedWorkload {
-  const { lastError, notAfter, notBefore } = workload;
-  const shareLeft = Math.min(1, Math.max(0, (notAfter - now) / Math.max(1, notAfter - notBefore)));
-  return { ...workload, shareLeft, state: stateOf() };
+  const { lastIssuedAt, notAfter } = workload;
+  const shareLeft = Math.min(1, Math.max(0, (notAfter - now) / Math.max(1, notAfter - lastIssuedAt)));
+  return { ...workload, shareLeft, health: healthOf(workload, now) };
+}
 
-  function stateOf(): WorkloadState {
-    if (notAfter <= now) return "expired";
-    if (shareLeft < smallestShareLeft) return "late";
-    return lastError === null ? "ok" : "failing";
-  }
+function healthOf({ lastError, notAfter, renewAt, state, streams }: WorkloadStatus, now: number): WorkloadHealth {
+  // Nobody is there to renew for; whoever comes back starts it.
+  const isIdle = streams === 0;
+  if (notAfter <= now) return isIdle ? "idle" : "expired";
+  if (state === "refused" || state === "tokenless") return state;
+  if (lastError !== null) return "failing";
+  if (isIdle) return "idle";
+  return now - renewAt > overdueSeconds ? "late" : "ok";
+}
+
+export function needsAttention({ health }: JudgedWorkload): boolean {
+  return health !== "ok" && health !== "idle";
 }
 
 /** Worst first; among equals whoever's certificate ends first. */
 export function sortByTrouble(workloads: readonly JudgedWorkload[]): JudgedWorkload[] {
-  const rank = ({ state }: JudgedWorkload) => workloadStates.indexOf(state);
+  const rank = ({ health }: JudgedWorkload) => workloadHealths.indexOf(health);
   return [...workloads].sort((a, b) => rank(a) - rank(b) || a.notAfter - b.notAfter);
 }
 
 /** One line for each thing that somebody should look at; none when all is well. */
 export function attention({ status }: Pick<Snapshot, "status">, workloads: readonly JudgedWorkload[]): string[] {
   return [
-    ...workloadStates.flatMap((state) => {
-      const count = state === "ok" ? 0 : workloads.filter((one) => one.state === state).length;
-      return count === 0 ? [] : [`${count} ${count === 1 ? "workload" : "workloads"} ${state}`];
+    ...workloadHealths.flatMap((health) => {
+      const count = workloads.filter((one) => one.health === health && needsAttention(one)).length;
+      return count === 0 ? [] : [`${count} ${count === 1 ? "workload" : "workloads"} ${health}`];
     }),
     ...status.ca.filter(({ state }) => state === "failing").map(({ url }) => `the CA at ${url} fails`),
     ...bundleTrouble(status),

@@ -57,7 +57,9 @@ const workloadSchema = v.object({
   podName: v.string(),
   namespace: v.string(),
   serviceAccount: v.string(),
-  notBefore: time,
+  /** On the way to its next certificate, see `svid/life.ts`. */
+  state: v.string(),
+  lastIssuedAt: time,
   notAfter: time,
   renewAt: time,
   streams: v.number(),

@@ -2,23 +2,29 @@ import { fromNow, iso, span } from "../terminal/duration.ts";
 import { type Cell, type Column, renderTable } from "../terminal/table.ts";
 import type { Paint, Terminal, Tone } from "../terminal/terminal.ts";
 import { clean, fit, widthOf } from "../terminal/text.ts";
-import type { JudgedWorkload, WorkloadState } from "./judge.ts";
+import { type JudgedWorkload, needsAttention, type WorkloadHealth } from "./judge.ts";
 import type { Status } from "./read.ts";
 
-const tones: Record<WorkloadState | Status["ca"][number]["state"], Tone> = {
+const tones: Record<WorkloadHealth | Status["ca"][number]["state"], Tone> = {
   expired: "bad",
   late: "bad",
+  refused: "bad",
+  tokenless: "warning",
   failing: "warning",
+  idle: "quiet",
   ok: "good",
   healthy: "good",
   untried: "quiet",
 };
 
-// Narrower windows have no room for the bar, or for errors in a column of their own.
+// Narrower windows have no room for the renewal, the bar, or errors in a column of their own.
+const columnsForRenewal = 76;
 const columnsForBar = 90;
 const columnsForErrors = 120;
 const barWidth = 8;
 const widestError = 100;
+// With less than this left of its life a certificate's end is near, whatever its workload waits for.
+const smallestShareLeft = 0.25;
 /** However small the window, this many workloads that are well are shown. */
 const fewestRows = 5;
 
@@ -64,7 +70,9 @@ export function render({ attention, status, total, workloads }: View, terminal: 
 function header(status: Status, paint: Paint, width: number): string[] {
   const { csi, nodeName, now, socket, startedAt, streams, trustDomain, version } = status;
   const driver =
-    csi === null ? [] : [`CSI driver ${csi.registered ? "registered" : "not registered"}, ${csi.volumes} volumes`];
+    csi === null
+      ? []
+      : [`CSI driver ${csi.registered ? "registered" : "not registered"}, ${counted(csi.volumes, "volume")}`];
   const waiting = csi === null || csi.withoutToken === 0 ? [] : [`${csi.withoutToken} of them without a token yet`];
   return [
     ...flow(
@@ -77,28 +85,27 @@ function header(status: Status, paint: Paint, width: number): string[] {
       width,
     ).map((line, at) => (at === 0 ? paint("strong", line) : line)),
     ...flow(
-      [socket === null ? "no shared socket" : `socket ${socket}`, `${streams} streams`, ...driver, ...waiting],
+      [socket === null ? "no shared socket" : `socket ${socket}`, counted(streams, "stream"), ...driver, ...waiting],
       width,
     ),
   ];
 }
 
 function endpoints({ ca, now }: Status, paint: Paint, width: number): string[] {
-  return ca.flatMap(({ lastError, lastSuccessAt, retryAt, state, url }) => {
+  const room = width - labelWidth - stateWidth;
+  return ca.flatMap(({ lastError, lastSuccessAt, retryAt, state, url }, which) => {
     const success = lastSuccessAt === null ? "no success yet" : `last success ${fromNow(lastSuccessAt, now)}`;
-    const retry = state === "failing" && retryAt !== null ? [`tried again ${fromNow(retryAt, now)}`] : [];
-    const lines = flow([url, success, ...retry], width - labelWidth - 9);
-    const error =
-      state === "failing" && lastError !== null
-        ? [paint("quiet", fit(errorText(lastError), width - labelWidth - 9))]
-        : [];
-    return [...lines, ...error].map(
-      (line, at) =>
-        `${paint("strong", (at === 0 ? "CA" : "").padEnd(labelWidth))}${paint(tones[state], (at === 0 ? state : "").padEnd(9))}${line}`,
-    );
+    const isFailing = state === "failing";
+    const retry = isFailing && retryAt !== null ? [`tried again ${fromNow(retryAt, now)}`] : [];
+    const error = isFailing && lastError !== null ? [paint("quiet", fit(errorText(lastError), room))] : [];
+    return [...flow([url, success, ...retry], room), ...error].map((line, at) => {
+      const label = which === 0 && at === 0 ? "CA" : "";
+      return `${paint("strong", label.padEnd(labelWidth))}${paint(tones[state], (at === 0 ? state : "").padEnd(stateWidth))}${line}`;
+    });
   });
 }
 
+const stateWidth = 9;
 const labelWidth = 11;
 
 function bundle({ bundle: known, now }: Status, paint: Paint, width: number): string[] {
@@ -123,27 +130,28 @@ function bundle({ bundle: known, now }: Status, paint: Paint, width: number): st
 function workloadTable(workloads: readonly JudgedWorkload[], now: number, { columns, paint }: Terminal): string[] {
   if (workloads.length === 0) return [paint("quiet", "none")];
   const width = columns() - 2;
+  const withRenewal = width >= columnsForRenewal;
   const withBar = width >= columnsForBar;
   const errorsBeside = width >= columnsForErrors && workloads.some(({ lastError }) => lastError !== null);
   const shape: Column[] = [
     { title: "STATE" },
-    { title: "WORKLOAD", shrinksTo: 14 },
-    { title: "POD", shrinksTo: 14 },
+    { title: "WORKLOAD", shrinksTo: 10 },
+    { title: "POD", shrinksTo: 10 },
     { title: "EXPIRES" },
     ...(withBar ? [{ title: "LEFT" }] : []),
-    { title: "RENEWS" },
+    ...(withRenewal ? [{ title: "RENEWS" }] : []),
     { title: "STREAMS", align: "right" as const },
     ...(errorsBeside ? [{ title: "LAST ERROR", shrinksTo: 20 }] : []),
   ];
   const rows = workloads.map((one): Cell[] => {
-    const tone = tones[one.state];
+    const tone = one.shareLeft < smallestShareLeft && one.streams > 0 ? "bad" : tones[one.health];
     return [
-      { text: one.state, tone },
+      { text: one.health, tone: tones[one.health] },
       { text: clean(`${one.namespace}/${one.serviceAccount}`) },
       { text: clean(one.podName) },
       { text: fromNow(one.notAfter, now), tone },
       ...(withBar ? [{ text: bar(one.shareLeft), tone }] : []),
-      { text: one.renewAt <= now ? "now" : fromNow(one.renewAt, now) },
+      ...(withRenewal ? [{ text: one.renewAt <= now ? "now" : fromNow(one.renewAt, now) }] : []),
       { text: String(one.streams) },
       ...(errorsBeside ? [{ text: one.lastError === null ? "" : fit(errorText(one.lastError), widestError) }] : []),
     ];
@@ -158,7 +166,7 @@ function workloadTable(workloads: readonly JudgedWorkload[], now: number, { colu
 function cut(table: readonly string[], workloads: readonly JudgedWorkload[], room: number): string[] {
   const lines = table.flatMap((row) => row.split("\n"));
   if (lines.length <= room) return lines;
-  const troubled = workloads.filter(({ state }) => state !== "ok").length;
+  const troubled = workloads.filter(needsAttention).length;
   const shown = Math.max(room - 2 - (lines.length - table.length), troubled, Math.min(fewestRows, workloads.length));
   const left = workloads.length - shown;
   if (left <= 0) return lines;
@@ -167,6 +175,8 @@ function cut(table: readonly string[], workloads: readonly JudgedWorkload[], roo
     `and ${left} more that are ok; --all shows them`,
   ];
 }
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 function bar(share: number): string {
   const full = share > 0 ? Math.max(1, Math.round(share * barWidth)) : 0;
