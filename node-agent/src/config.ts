@@ -8,7 +8,7 @@ import { isLoopbackHost } from "@signet/shared/url";
 import { readPinnedCa } from "./ca/pinned-ca.ts";
 import { proxyFor } from "./ca/proxy.ts";
 import { type LogLevel, logLevels } from "./log-levels.ts";
-import type { ResourceNames } from "./sds/names.ts";
+import { type ResourceNames, wildcard } from "./sds/names.ts";
 import { type Validator, validators } from "./sds/validator.ts";
 import { type SettingKey, settings } from "./settings.ts";
 
@@ -101,9 +101,9 @@ export function parseConfig(
     kubeletDir: take("kubeletDir", readAbsolute),
     nodeName: take("nodeName", readNodeName),
     logLevel: take("logLevel", readLogLevel),
-    svid: take("svidName", nonEmpty),
-    bundle: take("bundleName", nonEmpty),
-    allBundles: take("allBundlesName", nonEmpty),
+    svid: take("svidName", readName),
+    bundle: take("bundleName", readName),
+    allBundles: take("allBundlesName", readName),
     validator: take("validator", readValidator),
     ttlSeconds: take("ttl", readTtl),
   };
@@ -278,6 +278,11 @@ function readLogLevel(text: string): LogLevel {
   const level = logLevels.find((known) => known === text);
   if (level === undefined) throw fault(`"${text}" is none of ${logLevels.join(", ")}`);
   return level;
+}
+
+function readName(text: string): string {
+  if (text === wildcard) throw fault(`"${text}" means everything to those who ask; choose another name`);
+  return nonEmpty(text);
 }
 
 function readValidator(text: string): Validator {

@@ -88,6 +88,7 @@ describe("the command line", () => {
       SIGNET_TRUSTDOMAIN: "cluster.local",
       SIGNET_CONFIG: "{}",
       SIGNET_VALIDATOR: "spire",
+      SIGNET_BUNDLE_NAME: "*",
       SIGNET_CA_SERVICE_HOST: "10.0.0.1",
       SIGNET_CA_PORT_8443_TCP_ADDR: "10.0.0.1",
     });
@@ -104,6 +105,7 @@ describe("the command line", () => {
       "SIGNET_TRUSTDOMAIN: unknown variable",
       "trustDomain: missing; give --trust-domain",
       'validator (SIGNET_VALIDATOR): "spire" is none of trusted-ca, spiffe',
+      'bundleName (SIGNET_BUNDLE_NAME): "*" means everything',
     ]) {
       expect(text).toContain(part);
     }

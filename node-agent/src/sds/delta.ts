@@ -1,10 +1,11 @@
 import type { DeltaDiscoveryRequest } from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { readDeltaRequest, writeDeltaResponse } from "./message.ts";
+import { wildcard } from "./names.ts";
 import { Replies } from "./replies.ts";
 import type { SdsStreamOptions } from "./stream-options.ts";
 import { UnknownNames } from "./unknown-names.ts";
 import { chooseFor, type Validator } from "./validator.ts";
-import { WantedSecrets, wildcard } from "./wanted.ts";
+import { WantedSecrets } from "./wanted.ts";
 
 // Of a client that asks for what is not there and does not read the answers; beyond it, names stay unanswered.
 const maxRemovedLength = 64 * 1_024;

@@ -1,9 +1,10 @@
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { readRequest, writeResponse } from "./message.ts";
+import { wildcard } from "./names.ts";
 import type { SdsOptions } from "./stream-options.ts";
 import { UnknownNames } from "./unknown-names.ts";
 import { chooseFor } from "./validator.ts";
-import { WantedSecrets, wildcard } from "./wanted.ts";
+import { WantedSecrets } from "./wanted.ts";
 
 /**
  * Answers FetchSecrets: waits until every secret that is asked for and known here is there, and gives them all. No names,

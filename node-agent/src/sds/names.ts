@@ -3,6 +3,9 @@ import type { SpiffeId } from "@signet/shared/spiffe-id";
 /** What a resource name stands for: the caller's own key and chain, or the roots to verify others with. */
 export type ResourceKind = "svid" | "bundle";
 
+/** The name that means everything (xDS: wildcard). */
+export const wildcard = "*";
+
 /** The names under which Envoys ask; SPIRE's and Istio's by default. */
 export interface ResourceNames {
   readonly svid: string;

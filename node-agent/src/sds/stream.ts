@@ -1,9 +1,10 @@
 import { readRequest, writeResponse } from "./message.ts";
+import { wildcard } from "./names.ts";
 import { Replies } from "./replies.ts";
 import type { SdsStreamOptions } from "./stream-options.ts";
 import { UnknownNames } from "./unknown-names.ts";
 import { chooseFor, type Validator } from "./validator.ts";
-import { WantedSecrets, wildcard } from "./wanted.ts";
+import { WantedSecrets } from "./wanted.ts";
 
 /**
  * One StreamSecrets stream, state of the world (xDS protocol, `reference/envoy-edge.md` A1). It sends what the client

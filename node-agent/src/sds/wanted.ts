@@ -3,9 +3,6 @@ import type { ResourceKind } from "./names.ts";
 import type { SdsOptions, SecretHold } from "./stream-options.ts";
 import type { Validator } from "./validator.ts";
 
-/** The name that means everything (xDS: wildcard). */
-export const wildcard = "*";
-
 interface Wanted {
   readonly kind: ResourceKind;
   /** What the client was last sent or says it has; undefined for nothing. */
