@@ -1,10 +1,9 @@
-import type { X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { encodePem } from "@signet/shared/pem";
 import { until } from "../support/poll.ts";
 import type { CaDoor, Mood } from "./ca-door.ts";
-import { leadsTo, readCertificates } from "./invariants.ts";
+import { leadsTo } from "./invariants.ts";
 import { type Event, partOf, type Where, type WrongAnswer } from "./plan.ts";
 import type { Stage } from "./stage.ts";
 import type { Traffic } from "./traffic.ts";
@@ -207,7 +206,7 @@ export class Happenings {
 
 async function chainShownBy(envoy: { readonly admin: { chain(): Promise<Uint8Array[]> } }): Promise<X509Certificate[]> {
   const chain = await envoy.admin.chain().catch(() => []);
-  return readCertificates(chain.map((der) => encodePem("CERTIFICATE", der)).join(""));
+  return chain.map((der) => new X509Certificate(der));
 }
 
 function plain(serialNumber: string): string {

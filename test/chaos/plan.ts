@@ -158,7 +158,11 @@ class EventDraw {
         return { kind, lasts: random.between(2, 4), status, retryAfter, where: this.#where() };
       }
       case "CA answers wrong":
-        return { kind, lasts: random.between(3, 5), answers: random.shuffle(wrongAnswers), where: this.#where() };
+        return {
+          ...{ kind, lasts: random.between(3, 5), answers: random.shuffle(wrongAnswers) },
+          // The second address is asked when the first is not well; it alone would have nobody to lie to.
+          where: random.pick(["all", "all", 0]),
+        };
       case "agent is killed":
         return { kind, lasts: random.between(0, 2) };
       case "agent is suspended":

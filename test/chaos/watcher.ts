@@ -53,6 +53,7 @@ export class Watcher {
       return false;
     } finally {
       clearTimeout(giveUp);
+      stream.cancel();
       client.close();
     }
   }
@@ -161,6 +162,7 @@ export async function refuseSecrets(options: WatcherOptions, milliseconds: numbe
     return refused;
   } finally {
     clearTimeout(giveUp);
+    stream.cancel();
     client.close();
   }
 }
