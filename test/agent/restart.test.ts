@@ -1,11 +1,13 @@
 /** Agents as processes: killed, replaced, started twice, started without a CA. */
+import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { until } from "../support/poll.ts";
 import { ensureBuilt } from "../support/repo.ts";
 import { answer, OutageWorld, untilLogged } from "./outage-world.ts";
-import { makePod } from "./world.ts";
+import { makePod, serialOf } from "./world.ts";
 
 let world: OutageWorld;
 
@@ -96,3 +98,49 @@ test("an agent that is started without a CA serves, is alive but not ready, and 
   await until("readiness", async () => (await answer(second, "readyz")).status === 200);
   expect(second.program.isRunning).toBe(true);
 });
+
+test("its pods come back at once: the CA sees few connections, and each pod gets a certificate of its own", async () => {
+  const door = await countingDoor(Number(new URL(world.ca.url).port));
+  const pods = Array.from({ length: 200 }, () => world.ca.token(makePod()));
+  const first = await world.serving({ caUrl: door.url });
+  const comeBack = () =>
+    Promise.all(
+      pods.map(async (token) => {
+        const response = await world
+          .client(first.socket)
+          .withToken(token)
+          .request({ names: ["default"] })
+          .next();
+        return serialOf(response);
+      }),
+    );
+  const before = await comeBack();
+  await first.program.stop("SIGKILL");
+  await world.serving({ caUrl: door.url });
+  const after = await comeBack();
+  expect(new Set([...before, ...after]).size).toBe(2 * pods.length);
+  // Of requests to a CA that takes batches, four at once; one for the trust bundle; and one spare.
+  expect(door.most()).toBeLessThanOrEqual(6);
+  door.close();
+});
+
+/** A way to a port that counts how many connections are open at once. */
+async function countingDoor(port: number) {
+  let open = 0;
+  let most = 0;
+  const server = createServer((client) => {
+    most = Math.max(most, ++open);
+    const upstream = connect(port, "127.0.0.1");
+    client.pipe(upstream).pipe(client);
+    for (const end of [client, upstream]) end.on("error", () => undefined);
+    client.once("close", () => {
+      open--;
+      upstream.destroy();
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const url = `http://127.0.0.1:${address !== null && typeof address === "object" ? address.port : 0}`;
+  return { url, most: () => most, close: () => server.close() };
+}
