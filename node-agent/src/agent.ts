@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import type { AdminServer, AdminSources } from "./admin.ts";
 import { Agenda } from "./agenda.ts";
 import { TrustBundleStore } from "./ca/bundle.ts";
@@ -11,7 +10,7 @@ import { FollowedFile } from "./followed-file.ts";
 import { type Caller, readCaller } from "./identity/caller.ts";
 import { followNodeToken, noNodeToken } from "./identity/node-token.ts";
 import { readToken } from "./identity/token.ts";
-import { type ConnectionKind, FileDescriptors } from "./sds/file-descriptors.ts";
+import { FileDescriptors } from "./sds/file-descriptors.ts";
 import { KeptSocket, type SocketFault } from "./sds/kept-socket.ts";
 import { EncodedSecret } from "./sds/secret.ts";
 import { type Principal, SdsServer, type SdsServerOptions } from "./sds/server.ts";
@@ -86,22 +85,18 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     },
     openSvid: (onChange, onEnd) => workloads.subscribe(caller, { onChange, onEnd }),
   });
+  const descriptors = new FileDescriptors(config.csi !== undefined);
+  if (descriptors.isTight) {
+    log.warn({ limit: descriptors.limit }, "few file descriptors: raise the limit (LimitNOFILE=, ulimit -n)");
+  }
   const server = new SdsServer({
     names,
     validator,
+    hasRoom: () => descriptors.hasRoomFor("shared"),
     identify: (headers) => principalOf(callerOf(readToken(headers))),
     openBundle,
     deps,
   });
-
-  const descriptors = new FileDescriptors(config.csi !== undefined);
-  if (descriptors.isTight)
-    log.warn({ limit: descriptors.limit }, "few file descriptors: raise the limit (LimitNOFILE=, ulimit -n)");
-  const bounded = (kind: ConnectionKind, connect: (connection: Socket) => void) => (connection: Socket) => {
-    if (descriptors.hasRoomFor(kind)) return connect(connection);
-    metrics.connectionRefused("file-descriptors");
-    connection.destroy();
-  };
 
   let socket: KeptSocket | undefined;
   let csi: CsiDriver | undefined;
@@ -129,7 +124,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
         path: config.socket,
         mode: config.socketMode,
         ...{ agenda, deps, log },
-        onConnection: bounded("shared", (connection) => server.connect(connection)),
+        onConnection: (connection) => server.connect(connection),
       });
       log.info(
         { socket: config.socket, trustDomain: trustDomain.name, caUrls: caUrls.map(({ href }) => href) },
@@ -140,7 +135,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
       const { startCsiDriver } = await import("./csi/driver.ts");
       csi = await startCsiDriver({
         ...{ config: config.csi, agenda, readCaller: callerOf, names, validator, openBundle, workloads, deps },
-        bounded: (connect) => bounded("pod", connect),
+        hasRoom: () => descriptors.hasRoomFor("pod"),
       });
     }
     const { client } = await issue;

@@ -15,8 +15,7 @@ export interface PodSocketOptions {
   readonly validator: SdsServerOptions["validator"];
   readonly openBundle: SdsServerOptions["openBundle"];
   readonly workloads: Workloads;
-  /** Lets connections through to `connect` only while there are file descriptors for them. */
-  readonly bounded: (connect: (connection: Socket) => void) => (connection: Socket) => void;
+  readonly hasRoom: SdsServerOptions["hasRoom"];
   readonly deps: Deps;
 }
 
@@ -98,12 +97,13 @@ export class PodSocket {
 
   // Made when somebody connects: many pods mount the volume before they use it.
   #sds(): SdsServer {
-    const { deps, names, openBundle, validator } = this.#options;
+    const { deps, hasRoom, names, openBundle, validator } = this.#options;
     this.#server ??= new SdsServer({
       names,
       validator,
       openBundle,
       limits,
+      hasRoom,
       deps,
       identify: () => this.#identify(),
     });
@@ -148,7 +148,7 @@ interface Place {
 
 async function takePlace(
   target: VolumeTarget,
-  { bounded, deps }: PodSocketOptions,
+  { deps }: PodSocketOptions,
   connect: (connection: Socket) => void,
 ): Promise<Place> {
   const directory = openDirectory(target.path);
@@ -165,7 +165,7 @@ async function takePlace(
       mode: socketMode,
       maxConnections,
       log: deps.log,
-      onConnection: bounded(connect),
+      onConnection: connect,
     });
     return { socket, directory };
   } catch (error) {

@@ -8,6 +8,8 @@ export interface GrpcServerOptions {
   /** By path, `/package.Service/Method`. */
   readonly methods: ReadonlyMap<string, Method>;
   readonly limits?: Partial<GrpcLimits>;
+  /** Whether the process can bear the connection that has just come; if not, it is treated as one beyond the bound. */
+  readonly hasRoom?: () => boolean;
   /** Counts connections that are closed against their client's will. */
   readonly metrics: Pick<Metrics, "connectionRefused">;
   readonly log: Pick<Logger, "debug">;
@@ -52,9 +54,9 @@ export class GrpcServer {
   connect(socket: Socket): void {
     // It may have gone again before anybody came to look at it.
     if (socket.destroyed) return;
-    const { maxConnections } = this.#limits;
-    if (this.#stopping || (this.#connections.size >= maxConnections && !this.#evict(undefined))) {
-      if (!this.#stopping) this.#options.metrics.connectionRefused("too-many");
+    const scarcity = this.#scarcity();
+    if (this.#stopping || (scarcity !== undefined && !this.#evict(undefined))) {
+      if (!this.#stopping && scarcity !== undefined) this.#options.metrics.connectionRefused(scarcity);
       socket.destroy();
       return;
     }
@@ -73,6 +75,12 @@ export class GrpcServer {
     });
     this.#connections.add(connection);
     this.#sweep ??= this.#startSweep();
+  }
+
+  /** What there is too little of for one connection more. */
+  #scarcity(): string | undefined {
+    if (this.#connections.size >= this.#limits.maxConnections) return "too-many";
+    return this.#options.hasRoom?.() === false ? "file-descriptors" : undefined;
   }
 
   /** Takes no more calls; connections that are still there after `graceMilliseconds` are cut. */

@@ -43,6 +43,8 @@ export interface SdsServerOptions {
   readonly identify: (headers: HeaderSource) => Principal | Promise<Principal>;
   readonly openBundle: (onChange: () => void) => SecretHold;
   readonly limits?: Partial<GrpcLimits>;
+  /** Whether there are file descriptors for the connection that has just come. */
+  readonly hasRoom: () => boolean;
   readonly deps: Pick<Deps, "log" | "metrics">;
 }
 
@@ -82,6 +84,7 @@ export class SdsServer {
         [sdsPath.fetch, method(fetchReader)],
       ]),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
+      hasRoom: options.hasRoom,
       metrics,
       log,
     });
