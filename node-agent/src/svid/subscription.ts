@@ -21,6 +21,10 @@ export class Subscription {
     this.#release = release;
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   current(): EncodedSecret | undefined {
     return this.#closed ? undefined : this.workload?.secret();
   }

@@ -270,7 +270,12 @@ export class Workload {
   }
 
   #endStreams(error: SignetError): void {
-    for (const { subscriber } of [...this.subscriptions]) subscriber.onEnd(error);
+    for (const subscription of [...this.subscriptions]) {
+      // Not before whoever is attaching just now has the subscription in hand.
+      queueMicrotask(() => {
+        if (!subscription.isClosed) subscription.subscriber.onEnd(error);
+      });
+    }
   }
 
   #names() {

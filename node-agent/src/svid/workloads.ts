@@ -44,6 +44,8 @@ export class Workloads {
   /** By pod uid and SPIFFE ID. */
   readonly #workloads = new Map<string, Workload>();
   readonly #evictions = new Map<Workload, Cancel>();
+  /** Refusals that are repeated for a while. */
+  readonly #forgetting = new Set<Cancel>();
   /** Some may wait for the CA to come back. */
   #anyFailed = false;
 
@@ -108,7 +110,10 @@ export class Workloads {
   stop(): void {
     for (const admission of this.#admissions.values()) admission.stop();
     for (const workload of this.#workloads.values()) workload.stop();
+    for (const cancel of [...this.#evictions.values(), ...this.#forgetting]) cancel();
     this.#admissions.clear();
+    this.#accepted.clear();
+    this.#workloads.clear();
   }
 
   async #issue(what: IssueFor, issue: Issue): Promise<Issued> {
@@ -141,7 +146,11 @@ export class Workloads {
         this.#join(admission, issued);
       },
       onRefused: (error) => {
-        this.#options.agenda.after(this.#limits.refusalSeconds, forget);
+        const cancel = this.#options.agenda.after(this.#limits.refusalSeconds, () => {
+          this.#forgetting.delete(cancel);
+          forget();
+        });
+        this.#forgetting.add(cancel);
         for (const { subscriber } of [...admission.subscriptions]) subscriber.onEnd(error);
       },
       onFailed: this.#onFailed,
