@@ -1,7 +1,7 @@
 import { SignetError } from "@signet/shared/errors";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Leaf, leafSeconds, Simulation } from "./simulation.ts";
+import { type Leaf, leafSeconds, Simulation } from "./test-simulation.ts";
 
 const pods = ["a", "b", "c"] as const;
 const pod = fc.constantFrom(...pods);

@@ -1,6 +1,6 @@
 import { SignetError } from "@signet/shared/errors";
 import { expect, test } from "vitest";
-import { type Flight, leafSeconds, Simulation } from "./simulation.ts";
+import { type Flight, leafSeconds, Simulation } from "./test-simulation.ts";
 
 const middle = () => 0.5;
 // With random() held at 0.5 a certificate is renewed at half of its life.
