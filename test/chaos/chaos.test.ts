@@ -96,7 +96,7 @@ function leftOut(faketime: string | undefined): EventKind[] {
 }
 
 function summary(seed: number): [string, string | number][] {
-  const { faults, happened, longestEnvoyStart, memory, servedFromMemory, traffic } = report;
+  const { faults, happened, longestEnvoyStart, longestNewPod, memory, servedFromMemory, traffic } = report;
   const { invariants, pods } = stage;
   const most = Math.max(...memory.map(({ mebibytes }) => mebibytes));
   return [
@@ -115,6 +115,7 @@ function summary(seed: number): [string, string | number][] {
     ["starts of the agent", stage.agent.starts],
     ["memory of the agent, most", `${most.toFixed(0)} MiB`],
     ["longest start of an Envoy, to its identity", `${longestEnvoyStart} ms`],
+    ["longest wait of a new pod after a fault of the CA", `${longestNewPod} ms`],
     ["streams that had to be served from memory", servedFromMemory],
     ["events that failed", faults.length],
     ...logged().map(([message, count]): [string, number] => [`log: ${message}`, count]),

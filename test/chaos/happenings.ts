@@ -10,6 +10,8 @@ import type { Traffic } from "./traffic.ts";
 import { refuseSecrets } from "./watcher.ts";
 
 const patienceMs = 3_000;
+// That come whenever the CA is not well.
+const newPods = 5;
 // Of an Envoy from its start to its identity when nobody has to be asked for it; mostly its own time.
 const fromMemoryMs = 5_000;
 
@@ -21,6 +23,8 @@ export class Happenings {
   readonly #traffic: Traffic;
   /** Longest time from an Envoy's start to its identity, in milliseconds. */
   longestEnvoyStart = 0;
+  /** Longest time that pods had to wait which were created while the CA was not well, from when it was, in milliseconds. */
+  longestNewPod = 0;
   /** Whether the agent is to be running right now. */
   agentExpected = true;
   /** New streams that had to be served from the agent's memory, because it had their identity already. */
@@ -120,11 +124,18 @@ export class Happenings {
   async #withMood(where: Where, mood: Mood, during: () => Promise<string>): Promise<string> {
     const chosen = this.#chosen(where);
     await Promise.all(chosen.map((door) => door.setMood(mood)));
+    const pods = await this.#stage.addPods(newPods);
+    let told: string;
     try {
-      return `${await during()}${await this.#demandMemory()}`;
+      told = `${await during()}${await this.#demandMemory()}`;
     } finally {
       await Promise.all(chosen.map((door) => door.setMood("open")));
     }
+    const began = Date.now();
+    await until("new pods to have their identity", () => pods.every(({ isServed }) => isServed), { within: 20_000 });
+    this.longestNewPod = Math.max(this.longestNewPod, Date.now() - began);
+    await Promise.all(pods.map((pod) => pod.stop()));
+    return told;
   }
 
   /** Whoever has had an identity from this very agent gets it again on a new stream, whatever the CA does. */

@@ -14,6 +14,7 @@ export interface ChaosReport {
   /** What went wrong with an event itself, or with the agent outside of any. */
   readonly faults: readonly string[];
   readonly longestEnvoyStart: number;
+  readonly longestNewPod: number;
   readonly servedFromMemory: number;
   /** Resident memory of the agent in MiB, once each second, with its start that it belongs to. */
   readonly memory: readonly { readonly start: number; readonly mebibytes: number }[];
@@ -73,8 +74,9 @@ export async function runChaos(stage: Stage, random: Random, options: ChaosOptio
   await looking;
   await traffic.stop();
   timeline.say("all is well", "");
-  const { longestEnvoyStart, servedFromMemory } = happenings;
-  return { seconds: timeline.seconds, traffic, happened, faults, longestEnvoyStart, servedFromMemory, memory };
+  const { longestEnvoyStart, longestNewPod, servedFromMemory } = happenings;
+  const figures = { longestEnvoyStart, longestNewPod, servedFromMemory, memory };
+  return { seconds: timeline.seconds, traffic, happened, faults, ...figures };
 }
 
 interface Looker {

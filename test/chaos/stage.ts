@@ -87,6 +87,22 @@ export class Stage {
     await Promise.all(tokens.map(({ file, who, seconds }) => issuer.writeToken(file, who, { lifetime: seconds })));
   }
 
+  /** Pods that have just been created, each with a stream of its own. */
+  async addPods(count: number): Promise<Watcher[]> {
+    const { folder, invariants, issuer, node } = this.#parts;
+    return await Promise.all(
+      Array.from({ length: count }, async () => {
+        const who = makePod("foo", "newcomer", node);
+        const file = join(folder, `${who.pod.name}.token`);
+        await issuer.writeToken(file, who, { lifetime: tokenSeconds });
+        return new Watcher({
+          ...{ invariants, socket: this.agent.socket, tokenFile: file, names: ["default"] },
+          pod: { name: who.pod.name, uid: who.pod.uid, spiffeId: spiffeIdOf("foo", "newcomer") },
+        });
+      }),
+    );
+  }
+
   async restartCa(): Promise<void> {
     await this.#parts.ca.running.stop();
     this.#parts.ca.running = await this.#parts.ca.start();
@@ -124,6 +140,7 @@ interface Parts {
   readonly folder: string;
   readonly faketime: string | undefined;
   readonly issuer: TokenIssuer;
+  readonly node: PodIdentity["node"];
   readonly tokens: readonly TokenFile[];
   readonly ca: { running: RunningCa; readonly start: () => Promise<RunningCa> };
   readonly authorities: Authorities;
@@ -209,7 +226,7 @@ async function setUp(random: Random, undo: (() => Promise<void>)[]): Promise<Par
     await Promise.all([...watchers, stranger].map((one) => one.stop()));
   });
   return {
-    ...{ folder, faketime, issuer, tokens, ca, authorities, doors, agent, mesh, invariants, watchers, stranger },
+    ...{ folder, faketime, issuer, node, tokens, ca, authorities, doors, agent, mesh, invariants, watchers, stranger },
     lies: spoiler.told,
   };
 }

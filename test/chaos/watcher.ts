@@ -62,6 +62,7 @@ export class Watcher {
     this.#stopped = true;
     this.#stream?.cancel();
     await this.#done;
+    this.#options.invariants.forget(this.pod);
   }
 
   async #run(): Promise<void> {
