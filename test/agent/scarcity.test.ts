@@ -5,6 +5,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   unlinkSync,
@@ -14,6 +15,7 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../support/poll.ts";
+import { runToEnd } from "../support/processes.ts";
 import { ensureBuilt } from "../support/repo.ts";
 import { aPod } from "./csi-world.ts";
 import { Kubelet } from "./kubelet.ts";
@@ -102,6 +104,31 @@ describe.skipIf(!isRoot && process.env.CI === undefined)("a full disk (needs roo
     await until("the socket", () => existsSync(seen(agent, agent.socket)));
     await streamOf({ socket: seen(agent, agent.socket) }).next();
     await until("readiness", async () => (await answer(agent, "readyz")).status === 200);
+  });
+
+  test("it is mounted read-only: clients still connect; what is taken away comes back once it is writable", async () => {
+    const directory = join(world.folder, "sds");
+    const agent = await world.serving({ under: withDisk(directory, "nr_inodes=16") });
+    const remount = (how: "ro" | "rw") =>
+      runToEnd("nsenter", [`--mount=/proc/${agent.program.pid}/ns/mnt`, "mount", "-o", `remount,bind,${how}`, directory]);
+    const inside = { socket: seen(agent, agent.socket) };
+    await remount("ro");
+    await streamOf(inside).next();
+    expect(await answer(agent, "readyz")).toMatchObject({ status: 200 });
+    await remount("rw");
+    unlinkSync(inside.socket);
+    mkdirSync(inside.socket);
+    await untilLogged(agent, "something that is no socket is there");
+    rmdirSync(inside.socket);
+    await remount("ro");
+    await until("the reason", async () => (await answer(agent, "readyz")).reason?.includes("cannot be written to"));
+    await remount("rw");
+    await until("readiness", async () => (await answer(agent, "readyz")).status === 200);
+    await streamOf(inside).next();
+    await remount("ro");
+    await agent.program.stop("SIGTERM");
+    expect(agent.program.exitCode).toBe(0);
+    expect(agent.program.tail()).toContain("the socket cannot be taken away");
   });
 
   test("a pod comes: the kubelet is told why it gets no socket, and gets it once there is room", async () => {
@@ -209,7 +236,7 @@ describe("few file descriptors", () => {
     }
   }
 
-  test("a flood of connections: streams live on, the CA is asked, and who comes later is served", async () => {
+  test("a flood of connections: streams live on, the CA is asked, and others are served", async () => {
     world.ca.leafSeconds = 2;
     const agent = await world.serving({ under: limitedTo(64) });
     expect(agent.program.tail(50)).toContain("few file descriptors");
@@ -220,10 +247,12 @@ describe("few file descriptors", () => {
       "connections to be refused",
       async () => (await metric(agent, "signet_agent_sds_refused_connections_total")) > 0,
     );
+    // One that says who it is comes in meanwhile: silent ones make room.
+    await streamOf(agent).nextAcked(["default"]);
     await expectRenewals(stream, 4);
     expect(await answer(agent, "readyz")).toMatchObject({ status: 200 });
     for (const socket of flooding.splice(0)) socket.destroy();
-    await until("a new client", async () => (await streamOf(agent).next()).secrets.length === 1);
+    await streamOf(agent).nextAcked(["default"]);
     expect(agent.program.tail(1_000)).not.toContain("EMFILE");
   });
 
