@@ -1,12 +1,15 @@
 import { mkdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { startAgent } from "../support/agent-process.ts";
 import { Chromium, findChromium, type Page } from "../support/chromium.ts";
 import { until } from "../support/poll.ts";
 import { freePort } from "../support/ports.ts";
-import { repoRoot } from "../support/repo.ts";
+import { ensureBuilt, repoRoot } from "../support/repo.ts";
 import type { Pod } from "../support/scripted-ca.ts";
-import type { SdsClient, SdsStreamClient } from "./sds-client.ts";
+import { makeWorkFolder } from "../support/work-folder.ts";
+import { SdsClient, type SdsStreamClient } from "./sds-client.ts";
 import { makePod, serialOf, World } from "./world.ts";
 
 const chromiumPath = findChromium();
@@ -155,6 +158,27 @@ describe.skipIf(missing)("the page", () => {
     await page.screenshot(join(pictures, `${name}.png`), true);
     expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
     expect(await page.evaluate<string[]>(`(${findFaintTexts})()`)).toEqual([]);
+  });
+
+  test("is in the bundled program, too", async () => {
+    await ensureBuilt();
+    const folder = await makeWorkFolder("page");
+    const nodeToken = join(folder.path, "token");
+    await writeFile(nodeToken, world.ca.token(makePod()));
+    const agent = await startAgent({ folder: folder.path, caUrl: world.ca.url, nodeToken });
+    try {
+      page = await chromium.open(agent.adminUrl, wide);
+      await page.untilText("#none", /No workload has asked/);
+      const bundled = new SdsClient(agent.socket);
+      const stream = bundled.withToken(world.ca.token(makePod("sleep", "foo"))).request({ names: ["default"] });
+      await stream.nextAcked(["default"]);
+      await page.untilText("#rows", /sleep.*59 min.*Valid/s);
+      bundled.close();
+    } finally {
+      await page.call("Page.navigate", { url: "about:blank" });
+      await agent.stop();
+      await folder.remove();
+    }
   });
 
   test("stays quick with 1,000 workloads, and touches only the rows that change", async () => {
