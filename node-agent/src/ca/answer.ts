@@ -73,9 +73,8 @@ function verify(answer: Certificate, { spiffeId, publicKey, bundle, ttlSeconds, 
   for (const { certificate } of intermediates) checkTime(certificate, now);
   const root = checkSignatures(leaf, intermediates, bundle, now);
   return {
-    chainPem: [leaf, ...intermediates.map(({ certificate }) => certificate)]
-      .map(({ der }) => encodePem("CERTIFICATE", der))
-      .join(""),
+    // Encoded anew: only what was read goes on.
+    chainPem: encodePem("CERTIFICATE", leaf.der) + last.chainPem,
     serialNumber: leaf.serialNumber,
     issuers: { intermediates, root },
     notBefore: leaf.notBefore,
@@ -92,15 +91,21 @@ function checkTime({ notBefore, notAfter }: ParsedCertificate, now: number): voi
 
 // Every answer of a CA carries the same intermediates for months: they are read, and followed up to a root, once.
 interface Followed {
+  /** As the CA wrote them. */
   readonly pem: string;
   readonly read: readonly Authority[];
+  /** Encoded anew. */
+  readonly chainPem: string;
   anchor?: { readonly bundle: Bundle; readonly root: ParsedCertificate };
 }
-let last: Followed = { pem: "", read: [] };
+let last: Followed = { pem: "", read: [], chainPem: "" };
 
 function readIntermediates(pems: readonly string[]): readonly Authority[] {
   const pem = pems.join("\n");
-  if (last.pem !== pem) last = { pem, read: pems.map((one) => readAuthority(decodeSinglePem(one, ["CERTIFICATE"]))) };
+  if (last.pem !== pem) {
+    const read = pems.map((one) => readAuthority(decodeSinglePem(one, ["CERTIFICATE"])));
+    last = { pem, read, chainPem: read.map(({ certificate }) => encodePem("CERTIFICATE", certificate.der)).join("") };
+  }
   return last.read;
 }
 
