@@ -8,7 +8,7 @@ const localSeconds = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
  * them into text when somebody asks.
  */
 export class Metrics {
-  /** Connections of Envoys that are open. */
+  /** Connections that are open, of Envoys and of the kubelet. */
   connections = 0;
   /** SDS streams that are open. */
   streams = 0;

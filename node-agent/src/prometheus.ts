@@ -55,7 +55,9 @@ function workloadFamilies({ metrics, workloads }: AdminSources): Family[] {
 function sdsFamilies({ metrics }: AdminSources): Family[] {
   const sds = "signet_agent_sds";
   return [
-    gauge(`${sds}_connections`, "Connections of clients that are open", () => one(metrics.connections)),
+    gauge(`${sds}_connections`, "Connections that are open, of clients and of the kubelet", () =>
+      one(metrics.connections),
+    ),
     gauge(`${sds}_streams`, "SDS streams that are open", () => one(metrics.streams)),
     gauge(`${sds}_calls`, "SDS streams and calls of identified clients that are open, by method", () =>
       by("method", Object.entries(metrics.openStreams)),

@@ -106,13 +106,14 @@ describe("/metrics", () => {
     expect(text).toContain('signet_agent_issuance_total{result="issued"} 2');
     expect(sample(text, "signet_agent_sds_push_seconds_count")).toBe(2);
     expect(sample(text, "signet_agent_sds_ack_seconds_count")).toBe(2);
+    expect(sample(text, "signet_agent_sds_connections")).toBe(1);
     expect(sample(text, `signet_agent_workload_streams${labels}`)).toBe(1);
     expect(sample(text, `signet_agent_ca_endpoint_up{url="${world.ca.url}/"}`)).toBe(1);
   });
 
   test("holds no name that a client made up", async () => {
     const client = world.client();
-    const before = (await scrape()).match(/^signet_agent\S+(?= )/gm) ?? [];
+    const before: readonly string[] = (await scrape()).match(/^signet_agent\S+(?= )/gm) ?? [];
     const made = { namespace: "madeup", podName: "madeup", serviceAccount: "madeup", podUid: "madeup" };
     await client
       .withToken(world.ca.forge(made))

@@ -10,8 +10,8 @@ export interface GrpcServerOptions {
   readonly limits?: Partial<GrpcLimits>;
   /** Whether the process can bear the connection that has just come; if not, it is treated as one beyond the bound. */
   readonly hasRoom?: () => boolean;
-  /** Counts connections that are closed against their client's will. */
-  readonly metrics: Pick<Metrics, "connectionRefused">;
+  /** Counts connections that are open, and those that are closed against their client's will. */
+  readonly metrics: Pick<Metrics, "connections" | "connectionRefused">;
   readonly log: Pick<Logger, "debug">;
 }
 
@@ -74,6 +74,7 @@ export class GrpcServer {
       onClosed: (gone) => this.#forget(gone),
     });
     this.#connections.add(connection);
+    this.#options.metrics.connections++;
     this.#sweep ??= this.#startSweep();
   }
 
@@ -150,7 +151,7 @@ export class GrpcServer {
   }
 
   #forget(connection: GrpcConnection): void {
-    this.#connections.delete(connection);
+    if (this.#connections.delete(connection)) this.#options.metrics.connections--;
     if (this.#connections.size > 0) return;
     clearInterval(this.#sweep);
     this.#sweep = undefined;
