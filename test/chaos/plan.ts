@@ -136,6 +136,7 @@ class EventDraw {
   readonly #random: Random;
   readonly #count: number;
   #workloads: number[] = [];
+  #places: Where[] = [];
 
   constructor(random: Random, workloads: number) {
     this.#random = random;
@@ -161,7 +162,7 @@ class EventDraw {
         return {
           ...{ kind, lasts: random.between(3, 5), answers: random.shuffle(wrongAnswers) },
           // The second address is asked when the first is not well; it alone would have nobody to lie to.
-          where: random.pick(["all", "all", 0]),
+          where: this.#where(0),
         };
       case "agent is killed":
         return { kind, lasts: random.between(0, 2) };
@@ -182,8 +183,11 @@ class EventDraw {
     }
   }
 
-  #where(): Where {
-    return this.#random.pick(["all", "all", 0, 1]);
+  /** Half of the time both addresses, so that there is no CA at all. */
+  #where(single?: Where): Where {
+    if (this.#places.length === 0) this.#places = this.#random.shuffle(["all", "all", 0, 1]);
+    const place = this.#places.pop() as Where;
+    return place === "all" ? place : (single ?? place);
   }
 
   #workload(): number {
