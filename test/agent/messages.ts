@@ -1,4 +1,4 @@
-import { create, type JsonObject, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { SecretSchema } from "@signet/node-agent/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb";
 import {
   DiscoveryRequestSchema,
@@ -16,7 +16,7 @@ export interface RequestFields {
   readonly typeUrl: string;
   readonly nack: string | undefined;
   /** Of the node. */
-  readonly metadata?: JsonObject;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** A DiscoveryRequest on the wire. */

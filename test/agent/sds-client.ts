@@ -1,4 +1,4 @@
-import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { Client, type ClientDuplexStream, credentials, Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import type { DataSource } from "@signet/node-agent/gen/envoy/config/core/v3/base_pb";
 import { DeltaStreamClient } from "./delta-client.ts";
@@ -25,7 +25,7 @@ export interface RequestParts {
   readonly version?: string;
   readonly typeUrl?: string;
   readonly nack?: string;
-  readonly metadata?: JsonObject;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 const bytes = (message: Buffer): Buffer => message;

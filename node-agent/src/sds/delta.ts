@@ -1,5 +1,4 @@
-import type { DeltaDiscoveryRequest } from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
-import { readDeltaRequest, writeDeltaResponse } from "./message.ts";
+import { type DeltaDiscoveryRequest, readDeltaRequest, writeDeltaResponse } from "./message.ts";
 import { wildcard } from "./names.ts";
 import { Replies } from "./replies.ts";
 import type { SdsStreamOptions } from "./stream-options.ts";
@@ -10,7 +9,8 @@ import { WantedSecrets } from "./wanted.ts";
 // Of a client that asks for what is not there and does not read the answers; beyond it, names stay unanswered.
 const maxRemovedLength = 64 * 1_024;
 
-type Versions = Readonly<Record<string, string>>;
+type Versions = ReadonlyMap<string, string>;
+const noVersions: Versions = new Map();
 
 /**
  * One DeltaSecrets stream, incremental (xDS protocol, `reference/envoy-edge.md` A1). It sends what the client subscribes
@@ -53,7 +53,7 @@ export class DeltaStream {
     // Subscriptions count whatever the nonce is: each request says a difference, and none is said twice.
     this.#replies.answered(request, this.#wanted.names);
     if (first) this.#begin(request);
-    else this.#subscribe(request.resourceNamesSubscribe, {});
+    else this.#subscribe(request.resourceNamesSubscribe, noVersions);
     this.#unsubscribe(request.resourceNamesUnsubscribe);
     this.#wanted.hold();
     this.#replies.flush();
@@ -75,19 +75,19 @@ export class DeltaStream {
     const isUnnamed = names.length + resourceNamesUnsubscribe.length === 0;
     this.#subscribe(isUnnamed ? [wildcard] : names, has);
     if (!this.#wildcard) return;
-    for (const name of Object.keys(has)) if (this.#options.classify(name) === undefined) this.#remove(name);
+    for (const name of has.keys()) if (this.#options.classify(name) === undefined) this.#remove(name);
   }
 
   #subscribe(names: readonly string[], has: Versions): void {
     if (names.includes(wildcard)) {
       this.#wildcard = true;
-      for (const name of this.#options.everything) this.#wanted.want(name, has[name]);
+      for (const name of this.#options.everything) this.#wanted.want(name, has.get(name));
     }
     const unknown: string[] = [];
     for (const name of new Set(names)) {
       if (name === wildcard) continue;
       // Asked for again means sent again: the client may have forgotten it.
-      if (this.#wanted.want(name, has[name])) this.#named.add(name);
+      if (this.#wanted.want(name, has.get(name))) this.#named.add(name);
       else unknown.push(name);
     }
     for (const name of unknown) this.#remove(name);

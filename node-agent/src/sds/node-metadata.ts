@@ -1,16 +1,12 @@
-import { fromJson, type JsonObject, toBinary } from "@bufbuild/protobuf";
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { StructSchema } from "@bufbuild/protobuf/wkt";
 import { SignetError } from "@signet/shared/errors";
-
-const tag = (field: number, wireType: WireType) => (field << 3) | wireType;
+import { encodeText, joined, lengthDelimited, messageField, readFields, varint } from "./wire.ts";
 
 // Of google.protobuf.Struct, of the entries of its map, and of google.protobuf.Value.
-const structFields = tag(1, WireType.LengthDelimited);
-const entryKey = tag(1, WireType.LengthDelimited);
-const entryValue = tag(2, WireType.LengthDelimited);
-const valueString = tag(3, WireType.LengthDelimited);
-const valueBool = tag(4, WireType.Varint);
+const structFields = lengthDelimited(1);
+const entryKey = lengthDelimited(1);
+const entryValue = lengthDelimited(2);
+const valueString = lengthDelimited(3);
+const valueBool = varint(4);
 
 // An Envoy has some tens. To step over one costs as much as many of its bytes.
 const maxEntries = 1_000;
@@ -27,7 +23,7 @@ export function readMetadata(bytes: Uint8Array, keys: readonly string[]): Readon
   const found = new Map<string, MetadataValue>();
   let left = maxEntries;
   try {
-    eachField(bytes, (field, reader) => {
+    readFields(bytes, (field, reader) => {
       if (field !== structFields) return false;
       if (left-- === 0) throw new RangeError(`more than ${maxEntries} keys`);
       const [key, value] = readEntry(reader.bytes());
@@ -44,15 +40,19 @@ export function readMetadata(bytes: Uint8Array, keys: readonly string[]): Readon
   return found;
 }
 
-/** The same for a client that sends some. */
-export function writeMetadata(fields: JsonObject): Uint8Array {
-  return toBinary(StructSchema, fromJson(StructSchema, fields));
+/** Writes metadata for a client that asks by it. */
+export function writeMetadata(fields: Readonly<Record<string, string>>): Uint8Array {
+  const entries = Object.entries(fields).flatMap(([key, text]) => {
+    const value = messageField(3, [encodeText(text)]);
+    return messageField(1, [...messageField(1, [encodeText(key)]), ...messageField(2, value)]);
+  });
+  return joined(entries);
 }
 
 function readEntry(bytes: Uint8Array): [string, Uint8Array] {
   let key = "";
   let value: Uint8Array = Uint8Array.of();
-  eachField(bytes, (field, reader) => {
+  readFields(bytes, (field, reader) => {
     if (field === entryKey) key = reader.string();
     else if (field === entryValue) value = reader.bytes();
     else return false;
@@ -63,7 +63,7 @@ function readEntry(bytes: Uint8Array): [string, Uint8Array] {
 
 function readValue(bytes: Uint8Array): MetadataValue {
   let value: MetadataValue;
-  eachField(bytes, (field, reader) => {
+  readFields(bytes, (field, reader) => {
     // The last of a oneof is the one that counts.
     value = undefined;
     if (field === valueString) value = reader.string();
@@ -72,13 +72,4 @@ function readValue(bytes: Uint8Array): MetadataValue {
     return true;
   });
   return value;
-}
-
-/** @param take reads what the reader stands at, by its tag, or leaves it to be skipped */
-function eachField(bytes: Uint8Array, take: (field: number, reader: BinaryReader) => boolean): void {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    if (!take(tag(field, wireType), reader)) reader.skip(wireType, field);
-  }
 }

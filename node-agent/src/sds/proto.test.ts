@@ -12,8 +12,8 @@ import {
   DiscoveryResponseSchema,
 } from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { SecretDiscoveryService } from "../gen/envoy/service/secret/v3/sds_pb.ts";
-import { writeMetadata } from "./node-metadata.ts";
 import { sdsPath } from "./service.ts";
+import { metadataOf } from "./test-secrets.ts";
 
 /** Envoy's own protos, whole, as they come with grpc's xDS client. */
 const deps = join(dirname(createRequire(import.meta.url).resolve("@grpc/grpc-js-xds/package.json")), "deps");
@@ -66,7 +66,7 @@ const status = { code: 13, message: "refused" };
 const node = {
   id: "id",
   cluster: "cluster",
-  metadata: Buffer.from(writeMetadata({ key: "text" })),
+  metadata: Buffer.from(metadataOf({ key: "text" })),
   userAgentName: "envoy",
   userAgentVersionType: {
     case: "userAgentBuildVersion",

@@ -1,4 +1,4 @@
-import type { Status } from "../gen/google/rpc/status_pb.ts";
+import type { Refusal } from "./message.ts";
 import { shown } from "./shown.ts";
 import type { SdsStreamOptions } from "./stream-options.ts";
 
@@ -16,7 +16,7 @@ export type AnswerTo = "first" | "unasked" | "newest" | "stale";
 interface Answer {
   readonly responseNonce: string;
   /** Present when the client refuses the response. */
-  readonly errorDetail?: Status | undefined;
+  readonly errorDetail?: Refusal | undefined;
 }
 
 /**
@@ -95,7 +95,7 @@ export class Replies {
     if (this.#unanswered.size > maxUnanswered && oldest !== undefined) this.#unanswered.delete(oldest);
   }
 
-  #count(took: number, refusal: Status | undefined, names: readonly string[]): void {
+  #count(took: number, refusal: Refusal | undefined, names: readonly string[]): void {
     const { deps, who } = this.#options;
     deps.metrics.ackSeconds.observe(took);
     if (refusal === undefined) {

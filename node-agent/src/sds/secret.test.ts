@@ -1,4 +1,4 @@
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import type { DataSource } from "../gen/envoy/config/core/v3/base_pb.ts";
 import { SecretSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
@@ -67,6 +67,39 @@ describe("a version", () => {
     expect(secret.in("spiffe")).toBe(secret.in("trusted-ca"));
     expect(secret.in("spiffe").version).toBe("5e71a1");
   });
+});
+
+test("secrets are written as the generated code writes them", () => {
+  const source = (content: string) => ({ specifier: { case: "inlineBytes" as const, value: Buffer.from(content) } });
+  const spiffe = create(SPIFFECertValidatorConfigSchema, {
+    trustDomains: [own, foreign].map((one) => ({ name: one.trustDomain, trustBundle: source(one.rootsPem) })),
+  });
+  const typedConfig = {
+    typeUrl: `type.googleapis.com/${SPIFFECertValidatorConfigSchema.typeName}`,
+    value: toBinary(SPIFFECertValidatorConfigSchema, spiffe),
+  };
+  const customValidatorConfig = { name: "envoy.tls.cert_validator.spiffe", typedConfig };
+  const cases = [
+    {
+      ours: EncodedSecret.ofCertificate("1", "chain", Buffer.from("key")).in("spiffe"),
+      type: {
+        case: "tlsCertificate" as const,
+        value: { certificateChain: source("chain"), privateKey: source("key") },
+      },
+    },
+    {
+      ours: EncodedSecret.ofBundle([own, foreign]).in("trusted-ca"),
+      type: { case: "validationContext" as const, value: { trustedCa: source(own.rootsPem) } },
+    },
+    {
+      ours: EncodedSecret.ofBundle([own, foreign]).in("spiffe"),
+      type: { case: "validationContext" as const, value: { customValidatorConfig } },
+    },
+  ];
+  for (const { ours, type } of cases) {
+    const theirs = toBinary(SecretSchema, create(SecretSchema, { name: "näme", type }));
+    expect(Buffer.from(ours.encode("näme"))).toEqual(Buffer.from(theirs));
+  }
 });
 
 test("each form is encoded once for each name", () => {

@@ -1,8 +1,6 @@
 import { createHash } from "node:crypto";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { type Secret, SecretSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
-import { SPIFFECertValidatorConfigSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.ts";
 import type { Validator } from "./validator.ts";
+import { encodeText, joined, messageField, type Pieces, textField } from "./wire.ts";
 
 export const secretTypeUrl = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 
@@ -41,14 +39,11 @@ export class EncodedSecret {
    * @param privateKeyPem PKCS#8; from here on it is the secret's, which zeroes it in the end
    */
   static ofCertificate(serialNumber: string, chainPem: string, privateKeyPem: Uint8Array): EncodedSecret {
-    const { dispose, ...form } = encodedOnce(serialNumber, {
-      case: "tlsCertificate",
-      value: {
-        $typeName: tls("TlsCertificate"),
-        certificateChain: inline(chainPem),
-        privateKey: inline(privateKeyPem),
-      },
-    });
+    const certificate = [
+      ...messageField(1, inlineBytes(encodeText(chainPem))),
+      ...messageField(2, inlineBytes(privateKeyPem)),
+    ];
+    const { dispose, ...form } = encodedOnce(serialNumber, messageField(2, certificate));
     return new EncodedSecret(
       () => form,
       () => {
@@ -64,11 +59,11 @@ export class EncodedSecret {
    */
   static ofBundle(domains: readonly [TrustDomainRoots, ...TrustDomainRoots[]]): EncodedSecret {
     return new EncodedSecret((validator) => {
-      const type = validator === "spiffe" ? spiffeContext(domains) : plainContext(domains[0]);
+      const context = validator === "spiffe" ? spiffeValidator(domains) : plainRoots(domains[0]);
+      const content = messageField(4, context);
       // Not the bundle's sequence: it grows without a change of the roots, and a CA that was set up anew begins again.
-      const content = toBinary(SecretSchema, create(SecretSchema, { type }));
-      const digest = createHash("sha256").update(content).digest("hex").slice(0, 16);
-      return encodedOnce(`bundle-${digest}`, type);
+      const digest = createHash("sha256").update(joined(content)).digest("hex").slice(0, 16);
+      return encodedOnce(`bundle-${digest}`, content);
     });
   }
 
@@ -81,7 +76,8 @@ export class EncodedSecret {
   }
 }
 
-function encodedOnce(version: string, type: Secret["type"]): SecretForm & { readonly dispose: () => void } {
+/** @param content of the Secret message, all but its name */
+function encodedOnce(version: string, content: Pieces): SecretForm & { readonly dispose: () => void } {
   // Only names that stand for this secret are ever asked of it, so this stays as small as their number.
   const encoded = new Map<string, Uint8Array>();
   let disposed = false;
@@ -96,46 +92,31 @@ function encodedOnce(version: string, type: Secret["type"]): SecretForm & { read
       if (disposed) throw new TypeError("a secret that was replaced is not sent");
       const known = encoded.get(name);
       if (known !== undefined) return known;
-      const bytes = toBinary(SecretSchema, create(SecretSchema, { name, type }));
+      const bytes = joined([...textField(1, name), ...content]);
       encoded.set(name, bytes);
       return bytes;
     },
   };
 }
 
-function plainContext({ rootsPem }: TrustDomainRoots): Secret["type"] {
-  return {
-    case: "validationContext",
-    value: { $typeName: tls("CertificateValidationContext"), trustedCa: inline(rootsPem) },
-  };
+// A CertificateValidationContext with trusted_ca.
+function plainRoots({ rootsPem }: TrustDomainRoots): Pieces {
+  return messageField(1, inlineBytes(encodeText(rootsPem)));
 }
 
-function spiffeContext(domains: readonly TrustDomainRoots[]): Secret["type"] {
-  const config = create(SPIFFECertValidatorConfigSchema, {
-    trustDomains: domains.map(({ trustDomain, rootsPem }) => ({ name: trustDomain, trustBundle: inline(rootsPem) })),
-  });
-  return {
-    case: "validationContext",
-    value: {
-      $typeName: tls("CertificateValidationContext"),
-      customValidatorConfig: {
-        $typeName: "envoy.config.core.v3.TypedExtensionConfig",
-        name: "envoy.tls.cert_validator.spiffe",
-        typedConfig: {
-          $typeName: "google.protobuf.Any",
-          typeUrl: `type.googleapis.com/${SPIFFECertValidatorConfigSchema.typeName}`,
-          value: toBinary(SPIFFECertValidatorConfigSchema, config),
-        },
-      },
-    },
-  };
+// A CertificateValidationContext with custom_validator_config, which holds a SPIFFECertValidatorConfig.
+function spiffeValidator(domains: readonly TrustDomainRoots[]): Pieces {
+  const config = domains.flatMap(({ trustDomain, rootsPem }) =>
+    messageField(1, [...textField(1, trustDomain), ...messageField(2, inlineBytes(encodeText(rootsPem)))]),
+  );
+  const typedConfig = [
+    ...textField(1, "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig"),
+    ...messageField(2, config),
+  ];
+  return messageField(12, [...textField(1, "envoy.tls.cert_validator.spiffe"), ...messageField(2, typedConfig)]);
 }
 
-const tls = <const Name extends string>(name: Name) => `envoy.extensions.transport_sockets.tls.v3.${name}` as const;
-
-const utf8 = new TextEncoder();
-
-const inline = (content: string | Uint8Array) => ({
-  $typeName: "envoy.config.core.v3.DataSource" as const,
-  specifier: { case: "inlineBytes" as const, value: typeof content === "string" ? utf8.encode(content) : content },
-});
+// A DataSource.
+function inlineBytes(content: Uint8Array): Pieces {
+  return messageField(2, [content]);
+}

@@ -1,4 +1,5 @@
-import { create, fromBinary, type JsonObject, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, fromJson, type JsonObject, toBinary } from "@bufbuild/protobuf";
+import { StructSchema } from "@bufbuild/protobuf/wkt";
 import type { LogFields } from "@signet/shared/deps";
 import { SpiffeId } from "@signet/shared/spiffe-id";
 import { NodeSchema } from "../gen/envoy/config/core/v3/base_pb.ts";
@@ -15,7 +16,6 @@ import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import { Metrics } from "../metrics.ts";
 import { DeltaStream } from "./delta.ts";
 import { classifier, type ResourceKind } from "./names.ts";
-import { writeMetadata } from "./node-metadata.ts";
 import { EncodedSecret } from "./secret.ts";
 import { SdsStream } from "./stream.ts";
 import type { SdsOptions } from "./stream-options.ts";
@@ -191,4 +191,7 @@ export class DeltaClient {
 
 export const refusal = (message = "no") => create(StatusSchema, { code: 13, message });
 
-export const nodeWith = (metadata: JsonObject) => create(NodeSchema, { metadata: writeMetadata(metadata) });
+/** Any metadata, written by the generated code. */
+export const metadataOf = (metadata: JsonObject) => toBinary(StructSchema, fromJson(StructSchema, metadata));
+
+export const nodeWith = (metadata: JsonObject) => create(NodeSchema, { metadata: metadataOf(metadata) });

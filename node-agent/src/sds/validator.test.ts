@@ -1,8 +1,8 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { NodeSchema } from "../gen/envoy/config/core/v3/base_pb.ts";
-import { writeMetadata } from "./node-metadata.ts";
-import { TestSecrets } from "./test-secrets.ts";
+import { readRequest } from "./message.ts";
+import { metadataOf, request, TestSecrets } from "./test-secrets.ts";
 import { chooseFor, chooseValidator } from "./validator.ts";
 
 interface Case {
@@ -56,8 +56,8 @@ const cases: readonly Case[] = [
 
 const nodeOf = ({ metadata, version }: Pick<Case, "metadata" | "version">) => {
   const [majorNumber, minorNumber, patch] = (version ?? "").split(".").map(Number);
-  return create(NodeSchema, {
-    ...(metadata === undefined ? {} : { metadata: writeMetadata(metadata) }),
+  const node = create(NodeSchema, {
+    ...(metadata === undefined ? {} : { metadata: metadataOf(metadata) }),
     ...(version === undefined
       ? {}
       : {
@@ -67,6 +67,7 @@ const nodeOf = ({ metadata, version }: Pick<Case, "metadata" | "version">) => {
           },
         }),
   });
+  return readRequest(request({ node })).node;
 };
 
 describe("the validator of an Envoy", () => {

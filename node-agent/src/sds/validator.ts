@@ -1,4 +1,4 @@
-import type { Node } from "../gen/envoy/config/core/v3/base_pb.ts";
+import type { EnvoyNode } from "./message.ts";
 import { type MetadataValue, readMetadata } from "./node-metadata.ts";
 import { shown } from "./shown.ts";
 import type { SdsOptions } from "./stream-options.ts";
@@ -31,7 +31,7 @@ export interface ValidatorChoice {
  * Signet's key before SPIRE's; then the agent's setting.
  * @throws SignetError `malformed-request`
  */
-export function chooseValidator(node: Node | undefined, configured: Validator): ValidatorChoice {
+export function chooseValidator(node: EnvoyNode | undefined, configured: Validator): ValidatorChoice {
   if (node !== undefined && isTooOld(node)) return { validator: "trusted-ca" };
   const metadata = readMetadata(node?.metadata ?? nothing, [validatorKey, spireKey]);
   const own = metadata.get(validatorKey);
@@ -41,10 +41,10 @@ export function chooseValidator(node: Node | undefined, configured: Validator): 
   return { validator: isTrue(metadata.get(spireKey)) ? "trusted-ca" : configured, ...ignored };
 }
 
-function isTooOld({ userAgentVersionType: { case: kind, value } }: Node): boolean {
-  if (kind !== "userAgentBuildVersion" || value.version === undefined) return false;
-  const { majorNumber, minorNumber } = value.version;
-  return majorNumber < 1 || (majorNumber === 1 && minorNumber < firstMinor);
+function isTooOld({ version }: EnvoyNode): boolean {
+  if (version === undefined) return false;
+  const { major, minor } = version;
+  return major < 1 || (major === 1 && minor < firstMinor);
 }
 
 // Texts as Go's strconv.ParseBool reads them, which is what SPIRE takes.
@@ -53,7 +53,7 @@ function isTrue(value: MetadataValue): boolean {
 }
 
 /** As {@link chooseValidator}, and tells of a value that was ignored. */
-export function chooseFor(node: Node | undefined, { validator, deps, who }: SdsOptions): Validator {
+export function chooseFor(node: EnvoyNode | undefined, { validator, deps, who }: SdsOptions): Validator {
   const choice = chooseValidator(node, validator);
   if (choice.ignored !== undefined) {
     deps.log.warn(
