@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
 import { fromBase64Url, toBase64Url } from "@signet/shared/base64";
 import { decodeSinglePem, encodePem } from "@signet/shared/pem";
 import { type BatchScript, problemOf, type Reply, type Script, send, spoil } from "./scripted-answers.ts";
@@ -49,6 +50,8 @@ export interface ScriptedCaOptions {
   readonly port?: number;
   /** To be the same CA at another URL: its authorities, its tokens. */
   readonly sameAs?: ScriptedCa;
+  /** PEM, to be reached over https. */
+  readonly tls?: { readonly key: string; readonly cert: string };
 }
 
 const encoder = new TextEncoder();
@@ -78,7 +81,8 @@ export class ScriptedCa {
   readonly #trustDomain: string;
   /** What makes it this CA and no other. */
   readonly identity: Identity;
-  readonly #server: Server;
+  readonly #server: Server | HttpsServer;
+  readonly #scheme: string;
   readonly #open = new Set<ServerResponse>();
   #url = "";
 
@@ -87,11 +91,14 @@ export class ScriptedCa {
     this.#trustDomain = options.trustDomain ?? "cluster.local";
     this.leafSeconds = options.leafSeconds ?? 3_600;
     this.identity = options.sameAs?.identity ?? makeIdentity(this.#now());
-    this.#server = createServer((request, response) => {
+    const listener: RequestListener = (request, response) => {
       this.#open.add(response);
       response.once("close", () => this.#open.delete(response));
       void this.#answer(request, response);
-    });
+    };
+    const { tls } = options;
+    this.#scheme = tls === undefined ? "http" : "https";
+    this.#server = tls === undefined ? createServer(listener) : createHttpsServer(tls, listener);
     this.#server.on("connection", () => this.connections++);
   }
 
@@ -113,7 +120,7 @@ export class ScriptedCa {
     await new Promise<void>((resolve) => this.#server.listen(port, "127.0.0.1", resolve));
     const address = this.#server.address();
     if (address === null || typeof address === "string") throw new Error("the CA has no port");
-    this.#url = `http://127.0.0.1:${address.port}`;
+    this.#url = `${this.#scheme}://127.0.0.1:${address.port}`;
   }
 
   async stop(): Promise<void> {
