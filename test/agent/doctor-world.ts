@@ -41,9 +41,22 @@ export async function examine(given: Given, options: TestIoOptions = {}): Promis
   };
 }
 
+/** Looks at a machine where nobody stands in for the CA, and nothing runs unless `flags` say where. */
+export function lookAround(
+  here: Surroundings,
+  flags: Readonly<Record<string, string>>,
+  { now, token }: { readonly now?: () => number; readonly token?: string } = {},
+): Promise<Examined> {
+  const usual = { ...nobody, socket: here.at("s") };
+  return examine({ flags: { ...usual, ...flags }, token }, now === undefined ? {} : { now });
+}
+
+export const nobody = { caUrl: "http://127.0.0.1:1", trustDomain: "cluster.local", admin: "off" };
+
 /** What the doctor says to do about a fault. */
 export function mendOf({ findings }: Examined, seen: string): string {
-  return findings.find((one) => one.seen.includes(seen))?.mend?.join("\n") ?? "";
+  const found = findings.find((one) => one.seen.startsWith(seen)) ?? findings.find((one) => one.seen.includes(seen));
+  return found?.mend?.join("\n") ?? "";
 }
 
 export interface Answer {
