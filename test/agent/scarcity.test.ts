@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../support/poll.ts";
 import { runToEnd } from "../support/processes.ts";
-import { ensureBuilt } from "../support/repo.ts";
+import { ensureBuilt, repoRoot } from "../support/repo.ts";
 import { aPod } from "./csi-world.ts";
 import { Kubelet } from "./kubelet.ts";
 import { answer, type Launched, metric, OutageWorld, untilLogged } from "./outage-world.ts";
@@ -110,7 +110,13 @@ describe.skipIf(!isRoot && process.env.CI === undefined)("a full disk (needs roo
     const directory = join(world.folder, "sds");
     const agent = await world.serving({ under: withDisk(directory, "nr_inodes=16") });
     const remount = (how: "ro" | "rw") =>
-      runToEnd("nsenter", [`--mount=/proc/${agent.program.pid}/ns/mnt`, "mount", "-o", `remount,bind,${how}`, directory]);
+      runToEnd("nsenter", [
+        `--mount=/proc/${agent.program.pid}/ns/mnt`,
+        "mount",
+        "-o",
+        `remount,bind,${how}`,
+        directory,
+      ]);
     const inside = { socket: seen(agent, agent.socket) };
     await remount("ro");
     await streamOf(inside).next();
@@ -200,6 +206,23 @@ describe("nobody reads the log", () => {
     await agent.program.stop("SIGTERM");
     expect(agent.program.exitCode).toBe(0);
   });
+});
+
+test("standard error that would block is not what lines are written to", async () => {
+  const script = `
+    import { readFileSync } from "node:fs";
+    import { standardError } from ${JSON.stringify(join(repoRoot, "node-agent/src/log-sink.ts"))};
+    const isBlocking = (parseInt(/flags:\\s+(\\d+)/.exec(readFileSync("/proc/self/fdinfo/2", "utf8"))[1], 8) & 0o4000) === 0;
+    const write = standardError();
+    let code;
+    while (code === undefined) try { write(new Uint8Array(1_000)); } catch (error) { code = error.code; }
+    console.log(isBlocking, code);
+  `;
+  const { stdout } = await runToEnd("sh", [
+    ...["-c", 'mkfifo "$1" && exec 9<>"$1" 2>&9 && shift && exec "$@"', "sh", join(world.folder, "pipe")],
+    ...[process.execPath, "--input-type=module", "-e", script],
+  ]);
+  expect(stdout.trim()).toBe("true EAGAIN");
 });
 
 test("the node's token is written on a full disk, empty: the agent goes on with the one before, then takes the next", async () => {
