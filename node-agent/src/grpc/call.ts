@@ -15,6 +15,8 @@ const statusByCode: Partial<Record<SignetErrorCode, Status>> = {
 /** One call of a client: messages both ways, then a status. Nothing is read before {@link read}. */
 export class ServerCall {
   readonly headers: CallHeaders;
+  /** One object for all calls of a connection. */
+  readonly connection: object;
   /** Whether there is more than the client's own word for who it is; asked when room gets scarce. */
   isTrusted: () => boolean = () => false;
   /** The call is over, whoever ended it; comes once, and nothing comes after it. */
@@ -44,6 +46,7 @@ export class ServerCall {
     onGone: () => void,
   ) {
     this.#stream = stream;
+    this.connection = stream.session ?? this;
     this.headers = new CallHeaders(headers);
     this.#reader = new FrameReader(maxMessageBytes);
     this.#onPartial = onPartial;

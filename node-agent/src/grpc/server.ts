@@ -7,7 +7,7 @@ import { defaultLimits, type GrpcLimits } from "./limits.ts";
 export interface GrpcServerOptions {
   /** By path, `/package.Service/Method`. */
   readonly methods: ReadonlyMap<string, Method>;
-  readonly limits?: Partial<GrpcLimits>;
+  readonly limits?: Partial<GrpcLimits> | undefined;
   /** Whether the process can bear the connection that has just come; if not, it is treated as one beyond the bound. */
   readonly hasRoom?: () => boolean;
   /** Counts connections that are open, and those that are closed against their client's will. */
@@ -54,10 +54,10 @@ export class GrpcServer {
   connect(socket: Socket): void {
     // It may have gone again before anybody came to look at it.
     if (socket.destroyed) return;
-    const scarcity = this.#scarcity();
-    if (this.#stopping || (scarcity !== undefined && !this.#evict(undefined))) {
-      if (!this.#stopping && scarcity !== undefined) this.#options.metrics.connectionRefused(scarcity);
+    const refusal = this.#refusal();
+    if (refusal !== undefined) {
       socket.destroy();
+      if (!this.#stopping) this.#options.metrics.connectionRefused(refusal);
       return;
     }
     const connection = new GrpcConnection(socket, {
@@ -78,12 +78,6 @@ export class GrpcServer {
     this.#sweep ??= this.#startSweep();
   }
 
-  /** What there is too little of for one connection more. */
-  #scarcity(): string | undefined {
-    if (this.#connections.size >= this.#limits.maxConnections) return "too-many";
-    return this.#options.hasRoom?.() === false ? "file-descriptors" : undefined;
-  }
-
   /** Takes no more calls; connections that are still there after `graceMilliseconds` are cut. */
   async stop(graceMilliseconds: number): Promise<void> {
     this.#stopping = true;
@@ -101,6 +95,15 @@ export class GrpcServer {
   cut(): void {
     this.#stopping = true;
     for (const connection of [...this.#connections]) connection.cut();
+  }
+
+  /** Why there is no room for one more connection, nor can be made. */
+  #refusal(): string | undefined {
+    if (this.#stopping) return "stopping";
+    const isFull = this.#connections.size >= this.#limits.maxConnections;
+    const isShort = this.#options.hasRoom?.() === false;
+    if ((!isFull && !isShort) || this.#evict(undefined)) return undefined;
+    return isFull ? "too-many" : "file-descriptors";
   }
 
   #startSweep(): NodeJS.Timeout {

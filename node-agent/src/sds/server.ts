@@ -39,8 +39,11 @@ export interface SdsServerOptions {
   readonly names: ResourceNames;
   /** Form of bundles for an Envoy that does not ask for one. */
   readonly validator: Validator;
-  /** Finds out who asks, by the stream's headers or by the socket that this server is for. May throw SignetError. */
-  readonly identify: (headers: HeaderSource) => Principal | Promise<Principal>;
+  /**
+   * Finds out who asks, by the stream's headers or by the socket that this server is for. May throw SignetError.
+   * @param connection the same for all streams of one connection, and for no other
+   */
+  readonly identify: (headers: HeaderSource, connection: object) => Principal | Promise<Principal>;
   readonly openBundle: (onChange: () => void) => SecretHold;
   readonly limits?: Partial<GrpcLimits>;
   /** Whether there are file descriptors for the connection that has just come. */
@@ -79,11 +82,11 @@ export class SdsServer {
         this.#serve(call, make);
     this.#server = new GrpcServer({
       methods: new Map([
-        [sdsPath.stream, method((sds, call) => streamReader(new SdsStream(withSend(sds, call))))],
-        [sdsPath.delta, method((sds, call) => streamReader(new DeltaStream(withSend(sds, call))))],
+        [sdsPath.stream, method((sds, call, fail) => streamReader(new SdsStream(withSend(sds, call, fail))))],
+        [sdsPath.delta, method((sds, call, fail) => streamReader(new DeltaStream(withSend(sds, call, fail))))],
         [sdsPath.fetch, method(fetchReader)],
       ]),
-      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      limits: options.limits,
       hasRoom: options.hasRoom,
       metrics,
       log,
@@ -131,20 +134,14 @@ export class SdsServer {
       call.isTrusted = () => isAmongFirst && isTrusted();
       reader = makeReader(this.#sdsOptions(principal, fail), call, fail);
       const { receive, halfClosed = () => end(ok) } = reader;
-      call.read((message) => {
-        try {
-          receive(message);
-        } catch (error) {
-          fail(error);
-        }
-      }, halfClosed);
+      call.read((message) => attempt(() => receive(message), fail), halfClosed);
     };
 
     this.#open.set(call, end);
     metrics.streams++;
     call.onClosed = leave;
     try {
-      const principal = this.#options.identify(call.headers);
+      const principal = this.#options.identify(call.headers, call.connection);
       // Nothing is read before it is known who asks: what the client sends meanwhile waits at its end.
       if (principal instanceof Promise) principal.then(begin).catch(fail);
       else begin(principal);
@@ -162,13 +159,15 @@ export class SdsServer {
     };
   }
 
-  #sdsOptions(principal: Principal, fail: (error: SignetError) => void): SdsOptions {
+  #sdsOptions(principal: Principal, fail: (caught: unknown) => void): SdsOptions {
     const { names, openBundle, validator } = this.#options;
+    const told = (onChange: () => void) => () => attempt(onChange, fail);
     return {
       classify: classifier(names, principal.spiffeId),
       validator,
       everything: [names.svid, names.bundle],
-      open: (kind, onChange) => (kind === "svid" ? principal.openSvid(onChange, fail) : openBundle(onChange)),
+      open: (kind, onChange) =>
+        kind === "svid" ? principal.openSvid(told(onChange), fail) : openBundle(told(onChange)),
       deps: this.#deps,
       who: principal.who,
     };
@@ -177,8 +176,17 @@ export class SdsServer {
 
 const ok: CallEnd = { code: Status.OK, message: "" };
 
-function withSend(options: SdsOptions, call: ServerCall): SdsStreamOptions {
-  return { ...options, send: (message, done) => call.send(message, done) };
+function withSend(options: SdsOptions, call: ServerCall, fail: (caught: unknown) => void): SdsStreamOptions {
+  return { ...options, send: (message, done) => call.send(message, () => attempt(done, fail)) };
+}
+
+/** Runs what belongs to one stream, so that a fault in it ends that stream and disturbs no other. */
+function attempt(step: () => void, fail: (caught: unknown) => void): void {
+  try {
+    step();
+  } catch (error) {
+    fail(error);
+  }
 }
 
 function streamReader(stream: SdsStream | DeltaStream): Reader {
