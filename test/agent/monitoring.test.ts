@@ -150,4 +150,13 @@ describe("a real agent's metrics", () => {
     expect(families.size).toBeGreaterThan(30);
     expect([...families].filter((name) => !known.has(name))).toEqual([]);
   });
+
+  test("are all told in the README", () => {
+    const readme = readFileSync(join(monitoring, "README.md"), "utf8");
+    const own = [...text.matchAll(/^# TYPE (signet_agent\S+) (\S+)/gm)].map(
+      ([, name, type]) => `| \`${name}\` | ${type} |`,
+    );
+    expect(own.length).toBeGreaterThan(30);
+    expect(own.filter((line) => !readme.includes(line))).toEqual([]);
+  });
 });

@@ -56,7 +56,7 @@ function describeCa(ca: StatusView["ca"]): [state: string, detail: string] {
 
 function describeEndpoint({ lastSuccessAt, retryAt, state }: CaEndpointStatus, now: number): string {
   const answered = lastSuccessAt === null ? "never answered" : `answered ${ago(since(lastSuccessAt, now))}`;
-  if (state === "untried") return "not tried yet";
+  if (state === "untried") return "Not tried yet";
   if (state === "healthy") return `Healthy, ${answered}`;
   const wait = retryAt === null ? 0 : -since(retryAt, now);
   return `Failing, ${answered}; ${wait > 1 ? `next try in ${roughly(wait)}` : "trying again"}`;
