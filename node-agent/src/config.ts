@@ -219,7 +219,9 @@ function readProxies(
 
 function readCaUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined) throw fault(`"${text}" is no URL; write it as https://ca.example.com`);
+  // What may hold a password is not quoted.
+  const shown = text.includes("@") ? "it" : `"${text}"`;
+  if (url === undefined) throw fault(`${shown} is no URL; write it as https://ca.example.com`);
   if (url.username !== "" || url.password !== "") throw fault("a URL with a user or password in it is not taken");
   if (url.search !== "" || url.hash !== "") throw fault("a URL with ? or # is not taken");
   if (url.protocol === "https:" || (url.protocol === "http:" && isLoopbackHost(url.hostname))) return url;
