@@ -94,6 +94,7 @@ describe("a request of a size that no Envoy sends", () => {
     expect(refusalOf(() => read(bytes(many(1_001))))).toBe("malformed-request");
     expect(refusalOf(() => read(bytes([long.slice(1)])))).toBeUndefined();
     expect(refusalOf(() => read(bytes([long])))).toBe("malformed-request");
+    expect(() => read(bytes([long]))).toThrow(/: a name of more than 2048 characters$/);
   });
 
   test("versions under the names of every object's own things harm nothing", () => {

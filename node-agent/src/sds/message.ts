@@ -119,11 +119,8 @@ function read(what: string, bytes: Uint8Array, take: (field: number, reader: Bin
 function readNode(bytes: Uint8Array, before: EnvoyNode | undefined): EnvoyNode {
   const node = { metadata: before?.metadata ?? Uint8Array.of(), version: before?.version };
   readFields(bytes, (field, reader) => {
-    if (field === lengthDelimited(3)) node.metadata = joined([node.metadata, reader.bytes()]);
-    else if (field === lengthDelimited(7)) {
-      reader.bytes();
-      node.version = undefined;
-    } else if (field === lengthDelimited(8)) node.version = readBuildVersion(reader.bytes(), node.version);
+    if (field === lengthDelimited(3)) node.metadata = reader.bytes();
+    else if (field === lengthDelimited(8)) node.version = readBuildVersion(reader.bytes(), node.version);
     else return false;
     return true;
   });
