@@ -75,7 +75,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
   const callerOf = (token: string): Caller =>
     readCaller(token, { now, trustDomain, nodeUid: () => nodeToken.nodeUid() });
   // On the socket that pods share, a stream is who its token says, once the CA has said so too.
-  const principalOf = (caller: Caller): Principal => ({
+  const principalOf = (caller: Caller, connection: object): Principal => ({
     spiffeId: caller.spiffeId,
     key: caller.tokenHash,
     isTrusted: () => workloads.hasAccepted(caller),
@@ -83,7 +83,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
       claimedId: caller.spiffeId.toString(),
       claimedPod: `${caller.claims.namespace}/${caller.claims.podName}`,
     },
-    openSvid: (onChange, onEnd) => workloads.subscribe(caller, { onChange, onEnd }),
+    openSvid: (onChange, onEnd) => workloads.subscribe(caller, { onChange, onEnd }, { connection }),
   });
   const descriptors = new FileDescriptors(config.csi !== undefined);
   if (descriptors.isTight) {
@@ -93,7 +93,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     names,
     validator,
     hasRoom: () => descriptors.hasRoomFor("shared"),
-    identify: (headers) => principalOf(callerOf(readToken(headers))),
+    identify: (headers, connection) => principalOf(callerOf(readToken(headers)), connection),
     openBundle,
     deps,
   });

@@ -1,13 +1,16 @@
-import type { SignetError } from "@signet/shared/errors";
+import { SignetError } from "@signet/shared/errors";
 import type { Agenda } from "../agenda.ts";
 import type { Deps } from "../deps.ts";
 import type { Caller } from "../identity/caller.ts";
 import type { Issue, Issued } from "./issue.ts";
+import type { Lane } from "./lane.ts";
 import { LifeMachine } from "./machine.ts";
 import type { Subscription } from "./subscription.ts";
 
 export interface AdmissionOptions {
   readonly issue: Issue;
+  /** Of the connection that brought the token first. */
+  readonly lane: Lane;
   readonly agenda: Agenda;
   readonly deps: Deps;
   /** The CA has accepted the token. */
@@ -25,19 +28,27 @@ export interface AdmissionOptions {
  */
 export class Admission {
   readonly caller: Caller;
+  readonly lane: Lane;
   readonly subscriptions = new Set<Subscription>();
   /** Set once the CA has said no. */
   refusal: SignetError | undefined;
   readonly #life: LifeMachine;
 
   constructor(caller: Caller, options: AdmissionOptions) {
-    const { agenda, deps, issue, onAbandoned, onAccepted, onFailed, onRefused } = options;
+    const { agenda, deps, issue, lane, onAbandoned, onAccepted, onFailed, onRefused } = options;
     const { claims, spiffeId } = caller;
     const names = { claimedId: spiffeId.toString(), claimedPod: `${claims.namespace}/${claims.podName}` };
     this.caller = caller;
+    this.lane = lane;
     this.#life = new LifeMachine({
       ask: (retry) => {
-        if (this.subscriptions.size > 0) return issue({ token: caller.token, spiffeId, retry });
+        if (this.subscriptions.size > 0) {
+          return lane.ask(async () => {
+            // What was given up while it waited for its turn is not asked about.
+            if (this.#life.state === "gone") throw new SignetError("ca-busy", "nobody waits for the answer");
+            return await issue({ token: caller.token, spiffeId, retry });
+          });
+        }
         onAbandoned();
         return "alone";
       },

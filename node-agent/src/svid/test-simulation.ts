@@ -7,7 +7,7 @@ import { Metrics } from "../metrics.ts";
 import { EncodedSecret } from "../sds/secret.ts";
 import type { Issued, IssueFor } from "./issue.ts";
 import type { Subscription } from "./subscription.ts";
-import { Workloads } from "./workloads.ts";
+import { type WorkloadLimits, Workloads } from "./workloads.ts";
 
 const trustDomain = TrustDomain.parse("cluster.local");
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -52,6 +52,7 @@ export class Simulation {
   readonly leaves: Leaf[] = [];
   readonly streams: Stream[] = [];
   requests = 0;
+  readonly #connections = new Map<number, object>();
   #timer: { readonly at: number; readonly run: () => void } | undefined;
   #tokens = 0;
   readonly deps: Deps;
@@ -59,7 +60,7 @@ export class Simulation {
   readonly workloads: Workloads;
 
   /** @param random in [0, 1) */
-  constructor(random: () => number) {
+  constructor(random: () => number, limits: Partial<WorkloadLimits> = {}) {
     const metrics = new Metrics();
     this.deps = {
       now: () => this.now,
@@ -80,6 +81,7 @@ export class Simulation {
       issue: (what) => this.#issue(what),
       agenda: this.agenda,
       deps: this.deps,
+      limits,
       flawOf: (issued) => (this.#leafOf(issued).authority < this.authority ? "tainted" : undefined),
     });
   }
@@ -126,7 +128,7 @@ export class Simulation {
             subscription.close();
           },
         },
-        from,
+        from === "kubelet" ? from : { connection: this.#connectionOf(connection) },
       );
       const open = Object.assign(stream, { subscription });
       this.streams.push(open);
@@ -135,6 +137,12 @@ export class Simulation {
       if (error instanceof SignetError) return undefined;
       throw error;
     }
+  }
+
+  #connectionOf(number: number): object {
+    const known = this.#connections.get(number) ?? {};
+    this.#connections.set(number, known);
+    return known;
   }
 
   /** Lets time pass, with every timer of it and every answer. */

@@ -4,6 +4,7 @@ import type { Cancel, Deps } from "../deps.ts";
 import type { Caller } from "../identity/caller.ts";
 import { Admission } from "./admission.ts";
 import type { Issue, Issued, IssueFor } from "./issue.ts";
+import { Lane, type LaneLimits } from "./lane.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
 import { Workload, type WorkloadOptions } from "./workload.ts";
 
@@ -18,6 +19,8 @@ export interface WorkloadsOptions {
 export interface WorkloadLimits {
   /** Tokens that may wait for the CA at once; any pod can make up new ones. */
   readonly maxAdmissions: number;
+  /** The same for the tokens of one connection. */
+  readonly lane: LaneLimits;
   /** How long a refusal is repeated without asking the CA again, so that a reconnecting Envoy does not hammer it. */
   readonly refusalSeconds: number;
   /** How long a workload outlives its last stream, so that an Envoy restart needs no CA. */
@@ -27,7 +30,15 @@ export interface WorkloadLimits {
 // A CA that answers again is asked by all that wait for it within this time, as far as the client's budget goes.
 const hastenSeconds = 1;
 
-const defaults: WorkloadLimits = { maxAdmissions: 4_096, refusalSeconds: 5, idleSeconds: 600 };
+const defaults: WorkloadLimits = {
+  maxAdmissions: 4_096,
+  lane: { maxUnaccepted: 16, maxAsked: 4 },
+  refusalSeconds: 5,
+  idleSeconds: 600,
+};
+
+/** How a token came here: from the kubelet, or from a client, whose connection is any object that is one for all of it. */
+export type TokenSource = "kubelet" | { readonly connection: object };
 
 /**
  * Every workload of the node. THE RULE OF THIS FILE: a stream reaches a workload only by the hash of a token that the CA
@@ -38,6 +49,7 @@ const defaults: WorkloadLimits = { maxAdmissions: 4_096, refusalSeconds: 5, idle
 export class Workloads {
   readonly #options: WorkloadsOptions;
   readonly #limits: WorkloadLimits;
+  readonly #lanes = new WeakMap<object, Lane>();
   /** By token hash. */
   readonly #admissions = new Map<string, Admission>();
   readonly #accepted = new Map<string, Workload>();
@@ -72,7 +84,7 @@ export class Workloads {
    * @param from `kubelet` when the kubelet itself brought the token, for the pod whose socket the stream came by
    * @throws SignetError the CA's refusal of this token, if it was a moment ago; `ca-busy` with too many tokens waiting
    */
-  subscribe(caller: Caller, subscriber: Subscriber, from: "stream" | "kubelet" = "stream"): Subscription {
+  subscribe(caller: Caller, subscriber: Subscriber, from: TokenSource): Subscription {
     const workload =
       this.#accepted.get(caller.tokenHash) ?? (from === "kubelet" ? this.#workloads.get(keyOf(caller)) : undefined);
     if (workload !== undefined) {
@@ -80,7 +92,7 @@ export class Workloads {
       this.#attach(subscription, workload);
       return subscription;
     }
-    const admission = this.#admissions.get(caller.tokenHash) ?? this.#admit(caller);
+    const admission = this.#admissions.get(caller.tokenHash) ?? this.#admit(caller, from);
     if (admission.refusal !== undefined) throw admission.refusal;
     const subscription = new Subscription(subscriber, (closed) => {
       admission.subscriptions.delete(closed);
@@ -131,33 +143,60 @@ export class Workloads {
     this.#anyFailed = true;
   };
 
-  #admit(caller: Caller): Admission {
+  #admit(caller: Caller, from: TokenSource): Admission {
     const { tokenHash } = caller;
-    if (this.#admissions.size >= this.#limits.maxAdmissions) {
-      throw new SignetError("ca-busy", "too many tokens wait for the CA's word; try again later");
-    }
-    const forget = () => {
-      this.#admissions.delete(tokenHash);
-    };
-    const admission = new Admission(caller, {
+    const lane = this.#laneOf(from);
+    if (this.#admissions.size >= this.#limits.maxAdmissions) this.#makeRoomBeside(lane);
+    lane.enter();
+    const admission: Admission = new Admission(caller, {
       ...this.#options,
+      lane,
       onAccepted: (issued) => {
-        forget();
+        this.#forget(admission);
         this.#join(admission, issued);
       },
       onRefused: (error) => {
         const cancel = this.#options.agenda.after(this.#limits.refusalSeconds, () => {
           this.#forgetting.delete(cancel);
-          forget();
+          this.#forget(admission);
         });
         this.#forgetting.add(cancel);
         for (const { subscriber } of [...admission.subscriptions]) subscriber.onEnd(error);
       },
       onFailed: this.#onFailed,
-      onAbandoned: forget,
+      onAbandoned: () => this.#forget(admission),
     });
     this.#admissions.set(tokenHash, admission);
     return admission;
+  }
+
+  #forget(admission: Admission): void {
+    const { tokenHash } = admission.caller;
+    if (this.#admissions.get(tokenHash) !== admission) return;
+    this.#admissions.delete(tokenHash);
+    admission.stop();
+    admission.lane.leave();
+  }
+
+  #laneOf(from: TokenSource): Lane {
+    if (from === "kubelet") return new Lane(this.#limits.lane);
+    const known = this.#lanes.get(from.connection);
+    if (known !== undefined) return known;
+    const lane = new Lane(this.#limits.lane);
+    this.#lanes.set(from.connection, lane);
+    return lane;
+  }
+
+  /** Gives up a token that nobody waits for, or one of the connection that has most, if that has more than `lane`. */
+  #makeRoomBeside(lane: Lane): void {
+    const waiting = [...this.#admissions.values()];
+    const given =
+      waiting.find(({ subscriptions }) => subscriptions.size === 0) ??
+      waiting.reduce((most, one) => (one.lane.size >= most.lane.size ? one : most));
+    const busy = new SignetError("ca-busy", "too many tokens wait for the CA's word; try again later");
+    if (given.subscriptions.size > 0 && given.lane.size <= lane.size + 1) throw busy;
+    this.#forget(given);
+    for (const { subscriber } of [...given.subscriptions]) subscriber.onEnd(busy);
   }
 
   // From here on the claims are true: the CA has accepted the token, and its answer names the identity they make.
