@@ -11,7 +11,7 @@ export function stopAll(): void {
   while (closing.length > 0) stopOne();
 }
 
-export const now = Date.UTC(2026, 10, 25, 3) / 1_000;
+const now = Date.UTC(2026, 10, 25, 3) / 1_000;
 export const iso = (away: number) => new Date((now + away) * 1_000).toISOString();
 
 export type Shown = Pick<

@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { until } from "../support/poll.ts";
+import { agentProgram, ensureBuilt, plainEnvironment } from "../support/repo.ts";
+import { makePod, World } from "./world.ts";
+
+// The built program, as somebody types it; what the commands show is tested beside them.
+let world: World;
+let admin: string;
+const running = new Set<ChildProcess>();
+
+beforeAll(async () => {
+  await ensureBuilt();
+  world = await World.start();
+  admin = new URL(world.agent.adminUrl ?? "").host;
+  writeFileSync(join(world.folder, "token"), world.ca.token(makePod()));
+});
+afterEach(() => {
+  for (const child of running) child.kill("SIGKILL");
+});
+afterAll(async () => {
+  await world.stop();
+});
+
+function run(...args: readonly string[]) {
+  const child = spawn(process.execPath, [agentProgram, ...args], {
+    env: plainEnvironment(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  running.add(child);
+  const output = { shown: "", told: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output.shown += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    output.told += text;
+  });
+  const ended = once(child, "close").then(([code]) => {
+    running.delete(child);
+    return { ...output, code: code as number | null };
+  });
+  return { child, output, ended };
+}
+
+const fetchFlags = () => ["--socket", world.socket, "--token", join(world.folder, "token")];
+
+describe("help", () => {
+  test.each(["status", "doctor", "fetch", "run"])(
+    "of %s teaches by example and names its exit codes",
+    async (command) => {
+      const { code, shown } = await run(command, "--help").ended;
+      expect(code).toBe(0);
+      for (const part of [`signet-agent ${command}`, "Example", "Exit codes:\n  0   "]) expect(shown).toContain(part);
+      for (const line of shown.split("\n")) expect(line.length, line).toBeLessThanOrEqual(120);
+    },
+  );
+
+  test("of the program lists every command", async () => {
+    const { shown } = await run("--help").ended;
+    for (const command of ["run", "status", "doctor", "fetch", "inject"])
+      expect(shown).toMatch(new RegExp(`^ {2}${command} `, "m"));
+  });
+});
+
+describe("misuse ends with 2 and names what is wrong", () => {
+  test.each([
+    [["status", "--frob"], "unknown option '--frob'"],
+    [["status", "--interval", "soon"], "a number of seconds from 0.2 to 3600"],
+    [["status", "--admin", "here"], 'admin (--admin): "here" is no address'],
+    [["fetch", "--validator", "none"], "Allowed choices are trusted-ca, spiffe"],
+    [["fetch", "--timeout", "soon"], '"soon" is no duration'],
+    [["fetch", "--token", "/nowhere"], "--token: /nowhere cannot be read (ENOENT)"],
+    [["fetch", "stray"], "too many arguments"],
+    [["doctor", "--frob"], "--frob: unknown flag; see signet-agent doctor --help"],
+  ])("%j", async (args, words) => {
+    const { code, shown, told } = await run(...args).ended;
+    expect(shown + told).toContain(words);
+    expect(shown + told).not.toContain("    at ");
+    expect(code).toBe(2);
+  });
+});
+
+test.each([
+  [["status", "--admin", "127.0.0.1:1"], "no agent answers at 127.0.0.1:1"],
+  [["fetch", "--socket", "/nowhere/s"], "/nowhere/s: there is no such socket"],
+])("%j: nobody there ends with 69, in one line", async (args, words) => {
+  const { code, told } = await run(...args).ended;
+  expect(told).toContain(words);
+  expect(told.trim().split("\n")).toHaveLength(1);
+  expect(code).toBe(69);
+});
+
+test("status and fetch ask an agent, and leave nothing running", async () => {
+  const fetched = await run("fetch", "--verify", ...fetchFlags()).ended;
+  expect(fetched).toMatchObject({ code: 0, told: "" });
+  expect(fetched.shown).toContain("SPIFFE ID   spiffe://cluster.local/ns/foo/sa/sleep");
+  expect(fetched.shown).not.toContain("PRIVATE KEY");
+  const status = await run("status", "--admin", admin).ended;
+  expect(status).toMatchObject({ code: 0, told: "" });
+  expect(status.shown).toMatch(/all is well\n$/);
+});
+
+test.each([
+  ["status", () => ["--watch", "--interval", "0.2", "--admin", admin], "all is well"],
+  ["fetch", () => ["--watch", ...fetchFlags()], "SPIFFE ID"],
+] as const)("%s --watch ends with SIGINT, as it was when last seen", async (command, flags, words) => {
+  const { child, ended, output } = run(command, ...flags());
+  await until("the first look", () => output.shown.includes(words), { every: 20 });
+  child.kill("SIGINT");
+  expect(await ended).toMatchObject({ code: 0, told: "" });
+});
+
+test("a reader that has seen enough, as head, is no error", async () => {
+  const { child, ended, output } = run("status", "--watch", "--interval", "0.2", "--admin", admin);
+  await until("the first look", () => output.shown !== "", { every: 20 });
+  child.stdout?.destroy();
+  expect(await ended).toMatchObject({ code: 0, told: "" });
+});
