@@ -20,8 +20,9 @@ export interface Situation {
 export function attemptMilliseconds(situation: Situation): number {
   const { expiresInSeconds, failures, inTheWay, leftMilliseconds, usualMilliseconds = answerMilliseconds } = situation;
   // One that is silent must not hold up the others for long, but each time is given more: it may only be slow.
-  const patience = inTheWay ? switchMilliseconds * (1 + failures) : usualMilliseconds;
+  const tries = 1 + failures;
+  const patience = inTheWay ? switchMilliseconds * tries : usualMilliseconds;
   // Several tries must fit into what is left of a certificate.
-  const share = Math.max((expiresInSeconds * 1_000) / 3, shortestMilliseconds);
+  const share = Math.max((expiresInSeconds * 1_000) / 3, shortestMilliseconds * tries);
   return Math.max(1, Math.floor(Math.min(usualMilliseconds, patience, share, leftMilliseconds)));
 }

@@ -28,7 +28,6 @@ export interface IssueFor {
   readonly expiresAt?: number | undefined;
   /** The try before failed. */
   readonly retry?: boolean;
-  readonly urgent?: boolean;
 }
 
 // A certificate that is renewed at half of this leaves no time for an outage.
