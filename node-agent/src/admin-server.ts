@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { type AddressInfo, isIP, type Socket } from "node:net";
+import type { Logger } from "@signet/shared/deps";
 import { SignetError } from "@signet/shared/errors";
 import { isLoopbackHost } from "@signet/shared/url";
 import type { Address } from "./config.ts";
@@ -24,6 +25,13 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
+export interface ListenOptions {
+  readonly flag: "admin" | "telemetry";
+  /** Whether routes that tell of identities look at the name by which they are asked; see {@link isNamedHere}. */
+  readonly guarded: boolean;
+  readonly log: Pick<Logger, "error">;
+}
+
 // For the kubelet, some scrapers and some open pages; more only takes file descriptors from Envoys.
 const maxConnections = 64;
 const headersMilliseconds = 5_000;
@@ -41,13 +49,12 @@ export const json = (value: unknown, status = 200): Answer => ({ status, body: `
 /**
  * Serves fixed GET routes, on node:http alone: an adapter to fetch's Request and Response would load the whole of fetch,
  * 7 MiB and 30 ms at start.
- * @param guarded whether routes that tell of identities look at the name by which they are asked; see {@link isNamedHere}
  * @throws SignetError `admin-unavailable` when the address cannot be listened on
  */
 export function listen(
   routes: Routes,
   { host, port }: Address,
-  { flag, guarded }: { readonly flag: "admin" | "telemetry"; readonly guarded: boolean },
+  { flag, guarded, log }: ListenOptions,
 ): Promise<AdminServer> {
   const server = createServer((request, response) => {
     const send = ({ status = 200, contentType = "application/json", headers, body }: Answer) => {
@@ -66,7 +73,10 @@ export function listen(
       }
       return route.answer(request);
     };
-    new Promise<Answer>((resolve) => resolve(answer())).then(send, () => send(json({ error: "internal error" }, 500)));
+    new Promise<Answer>((resolve) => resolve(answer())).then(send, (error: unknown) => {
+      log.error({ reason: error instanceof Error ? error.stack : String(error) }, "an admin route failed");
+      send(json({ error: "internal error" }, 500));
+    });
   });
   server.headersTimeout = headersMilliseconds;
   server.requestTimeout = requestMilliseconds;

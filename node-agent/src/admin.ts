@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Clock } from "@signet/shared/deps";
+import type { Clock, Logger } from "@signet/shared/deps";
 import { type AdminServer, type Answer, json, listen, type Route, type Routes } from "./admin-server.ts";
 import type { Bundle } from "./ca/bundle.ts";
 import type { CaEndpointView } from "./ca/endpoint-view.ts";
@@ -22,6 +22,7 @@ export interface AdminSources {
   readonly caEndpoints: () => readonly CaEndpointView[];
   /** Undefined where the agent is no CSI driver. */
   readonly csi: Pick<CsiDriver, "unregistered" | "volumes"> | undefined;
+  readonly log: Pick<Logger, "error">;
   /** Wall-clock time. */
   readonly now: Clock;
   /** Seconds since the epoch. */
@@ -38,6 +39,7 @@ export function serveAdmin(sources: AdminSources, address: Address): Promise<Adm
   return listen(new Map([...telemetryRoutes(sources), ...identityRoutes(sources)]), address, {
     flag: "admin",
     guarded: true,
+    log: sources.log,
   });
 }
 
@@ -46,7 +48,7 @@ export function serveAdmin(sources: AdminSources, address: Address): Promise<Adm
  * @throws SignetError `admin-unavailable` when the address cannot be listened on
  */
 export function serveTelemetry(sources: AdminSources, address: Address): Promise<AdminServer> {
-  return listen(telemetryRoutes(sources), address, { flag: "telemetry", guarded: false });
+  return listen(telemetryRoutes(sources), address, { flag: "telemetry", guarded: false, log: sources.log });
 }
 
 /** What the kubelet and Prometheus need; the rest is for this machine's loopback alone. */

@@ -11,7 +11,7 @@ import { type Caller, readCaller } from "./identity/caller.ts";
 import { followNodeToken, noNodeToken } from "./identity/node-token.ts";
 import { readToken } from "./identity/token.ts";
 import { FileDescriptors } from "./sds/file-descriptors.ts";
-import { KeptSocket, type SocketFault } from "./sds/kept-socket.ts";
+import { KeptSocket, type SocketFault, worstFault } from "./sds/kept-socket.ts";
 import { EncodedSecret } from "./sds/secret.ts";
 import { type Principal, SdsServer, type SdsServerOptions } from "./sds/server.ts";
 import { type WorkloadLimits, Workloads } from "./svid/workloads.ts";
@@ -25,7 +25,7 @@ export interface Agent {
   readonly adminUrl: string | undefined;
   /** Where health and metrics alone are, undefined when they are off. */
   readonly telemetryUrl: string | undefined;
-  /** Number of things still planned; 0 after a stop. */
+  /** Number of things still planned, and of workloads and tokens that are held; 0 after a stop. */
   readonly planned: () => number;
   /** Ends all streams, takes the socket away, and leaves nothing behind. */
   stop(): Promise<void>;
@@ -144,10 +144,11 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     const sources: AdminSources = {
       metrics,
       workloads: () => workloads.all,
-      socketFault: () => (stopped ? stopping : (socket?.fault ?? csi?.socketFault)),
+      socketFault: () => (stopped ? stopping : worstFault([socket?.fault, csi?.socketFault])),
       bundle: () => bundles.current,
       caEndpoints: () => client.endpoints,
       csi,
+      log,
       now,
       startedAt,
       trustDomain: trustDomain.name,
@@ -164,7 +165,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     };
     const adminUrl = await serve(config.admin, "serveAdmin", "admin routes");
     const telemetryUrl = await serve(config.telemetry, "serveTelemetry", "health and metrics");
-    return { adminUrl, telemetryUrl, planned: () => agenda.size, stop };
+    return { adminUrl, telemetryUrl, planned: () => agenda.size + workloads.size, stop };
   } catch (error) {
     await release();
     throw error;
