@@ -1,4 +1,5 @@
 /** Sockets of single pods, and the kubelet's, when something takes them away while the agent runs. */
+import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
@@ -7,9 +8,12 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  symlinkSync,
   unlinkSync,
   writeFileSync,
 } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../support/poll.ts";
 import type { Pod } from "../support/scripted-ca.ts";
@@ -101,6 +105,39 @@ test("what cannot be made again is logged once; a fresh token is taken all the s
   await restored("pod");
   await streamIn(pod).next();
 });
+
+test("where the agent before has not left a pod's socket yet, the next takes it as soon as it has", async () => {
+  const [pod, gone] = [aPod(), aPod("httpbin")];
+  for (const one of [pod, gone]) await kubelet.publish({ pod: one, token: world.ca.token(one) });
+  await world.agent.stop();
+  const before = await Promise.all([pod, gone].map((one) => leaving(kubelet.target({ pod: one }))));
+  await world.startAgent(kubelet.settings);
+  await world.untilLogged("a pod's socket cannot be made again yet");
+  await kubelet.unpublish({ pod: gone });
+  const { ino } = lstatSync(kubelet.socket({ pod }));
+  for (const server of before) server.close();
+  world.clock.advance(2);
+  await until("the socket", () => lstatSync(kubelet.socket({ pod })).ino !== ino, { every: 5 });
+  const stream = streamIn(pod);
+  await kubelet.publish({ pod, token: world.ca.token(pod) });
+  expect(idOf(await stream.next())).toContain("sa/sleep");
+  world.clock.advance(11);
+  await kubelet.probe();
+  expect(existsSync(kubelet.target({ pod: gone }))).toBe(false);
+});
+
+/** A socket in the pod's directory that is still served, and stays as a dead one. */
+async function leaving(directory: string): Promise<Server> {
+  const server = createServer();
+  const mounted = join(world.folder, `leaving-${made++}`);
+  symlinkSync(directory, mounted);
+  server.listen(join(mounted, "bound"));
+  await once(server, "listening");
+  rmSync(join(mounted, "socket"));
+  renameSync(join(mounted, "bound"), join(mounted, "socket"));
+  return server;
+}
+let made = 0;
 
 test("a pod whose volume the kubelet has taken down is not given a socket again", async () => {
   const [gone, calm] = [aPod(), aPod("httpbin")];

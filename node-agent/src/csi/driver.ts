@@ -5,7 +5,7 @@ import type { CsiConfig } from "../config.ts";
 import { Identity, Node } from "../gen/csi/v1/csi_pb.ts";
 import { Registration } from "../gen/pluginregistration/api_pb.ts";
 import type { Caller } from "../identity/caller.ts";
-import { KeptSocket, type SocketFault, type SocketRole } from "../sds/kept-socket.ts";
+import { KeptSocket, type SocketFault, type SocketRole, worstFault } from "../sds/kept-socket.ts";
 import { version } from "../version.ts";
 import { readVolumes } from "./kubelet-records.ts";
 import { driverName } from "./names.ts";
@@ -117,7 +117,7 @@ export async function startCsiDriver({ agenda, config, readCaller, ...options }:
       return unregistered;
     },
     get socketFault() {
-      return listening.map(({ fault }) => fault).find((fault) => fault !== undefined);
+      return worstFault(listening.map(({ fault }) => fault));
     },
     volumes: sockets,
     stop,

@@ -5,6 +5,8 @@ import type { PublishRequest } from "./publish-request.ts";
 import type { VolumeTarget } from "./target.ts";
 
 const checkSeconds = 10;
+// The agent before may still be leaving.
+const restoreAgainSeconds = 1;
 
 /**
  * The sockets of all pods of this node. Publishing and unpublishing can be repeated in any order and as often as the
@@ -16,6 +18,8 @@ export class PodSockets {
   readonly #sockets = new Map<string, PodSocket>();
   /** Why they cannot be made again. */
   readonly #lost = new WeakMap<PodSocket, string>();
+  /** Of pods that were there before this agent and whose socket could not be made yet; by path. */
+  readonly #unrestored = new Map<string, VolumeTarget>();
   readonly #turns = new Map<string, Promise<void>>();
   #stopped = false;
 
@@ -49,12 +53,15 @@ export class PodSockets {
   }
 
   /**
-   * Makes the socket of a pod that was there before this agent; its token is still to come.
+   * Makes the socket of a pod that was there before this agent; its token is still to come. What fails is tried again by
+   * {@link keep}.
    * @throws SignetError as {@link publish}
    */
   async restore(target: VolumeTarget): Promise<void> {
+    this.#unrestored.set(target.path, target);
     await this.#inTurn(target, async () => {
-      await this.#open(target);
+      // The kubelet may have published it meanwhile, or taken it down.
+      if (this.#unrestored.has(target.path)) await this.#open(target);
     });
   }
 
@@ -64,6 +71,7 @@ export class PodSockets {
    */
   async unpublish(target: VolumeTarget): Promise<void> {
     await this.#inTurn(target, async () => {
+      this.#unrestored.delete(target.path);
       await this.#drop(target, { keepFile: false });
       removeDirectory(target.path);
       const others = [...this.#sockets.values()].some((other) => other.target.podUid === target.podUid);
@@ -72,16 +80,22 @@ export class PodSockets {
   }
 
   /**
-   * Makes sockets again that were taken away, before the kubelet publishes their volumes again. Looked for every 10 s, one
-   * lstat for each: a watch for each pod would use up the node's inotify instances. What fails is tried again with the next
+   * Makes sockets again that were taken away, or could not be restored, before the kubelet publishes their volumes again.
+   * Looked for every 10 s, one lstat for each: a watch for each pod would use up the node's inotify instances. What fails is tried again with the next
    * round and logged once for each reason; streams that are there live on.
    */
   keep(agenda: Agenda): void {
     const look = async () => {
+      for (const target of [...this.#unrestored.values()]) {
+        if (this.#unrestored.has(target.path)) await this.restore(target).catch(() => undefined);
+      }
       for (const socket of [...this.#sockets.values()]) if (!socket.isInPlace) await this.#mend(socket);
-      agenda.after(checkSeconds, () => void look());
+      plan();
     };
-    agenda.after(checkSeconds, () => void look());
+    const plan = () => {
+      agenda.after(this.#unrestored.size > 0 ? restoreAgainSeconds : checkSeconds, () => void look());
+    };
+    plan();
   }
 
   /** Ends every stream and leaves the sockets where they are: their pods go on, and the next agent takes them over. */
@@ -101,6 +115,7 @@ export class PodSockets {
     }
     const socket = await PodSocket.open(target, this.#options);
     this.#sockets.set(target.path, socket);
+    this.#unrestored.delete(target.path);
     return socket;
   }
 

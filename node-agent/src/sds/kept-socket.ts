@@ -35,6 +35,11 @@ export interface SocketFault {
   readonly restartHelps: boolean;
 }
 
+/** The one to act on. */
+export function worstFault(faults: readonly (SocketFault | undefined)[]): SocketFault | undefined {
+  return faults.find((fault) => fault?.restartHelps === true) ?? faults.find((fault) => fault !== undefined);
+}
+
 // A watch tells at once; this finds what a watch does not see, and what there are no watches left for.
 const checkSeconds = 5;
 const mountCheckSeconds = 60;
