@@ -160,24 +160,30 @@ describe("a CA that is away", () => {
 });
 
 describe("wrong answers are never served", () => {
-  test.each(["key", "id", "chain", "expired", "future", "not-json", "empty-bundle", "other-domain", "huge"] as const)(
-    "%s",
-    async (wrong) => {
-      world.ca.script = { wrong };
-      const stream = world
-        .client()
-        .withToken(world.ca.token(makePod()))
-        .request({ names: ["default"] });
-      await world.untilRequests(2);
-      expect(stream.received).toHaveLength(0);
-      expect(world.metrics.issuance.get(wrong === "id" ? "ca-identity-differs" : "ca-answer-invalid")).toBeGreaterThan(
-        0,
-      );
-      expect(world.metrics.bundleSequence ?? 1).toBe(1);
-      world.ca.script = "issue";
-      await stream.next();
-    },
-  );
+  test.each([
+    "key",
+    "id",
+    "chain",
+    "expired",
+    "future",
+    "long-lived",
+    "not-json",
+    "empty-bundle",
+    "other-domain",
+    "huge",
+  ] as const)("%s", async (wrong) => {
+    world.ca.script = { wrong };
+    const stream = world
+      .client()
+      .withToken(world.ca.token(makePod()))
+      .request({ names: ["default"] });
+    await world.untilRequests(2);
+    expect(stream.received).toHaveLength(0);
+    expect(world.metrics.issuance.get(wrong === "id" ? "ca-identity-differs" : "ca-answer-invalid")).toBeGreaterThan(0);
+    expect(world.metrics.bundleSequence ?? 1).toBe(1);
+    world.ca.script = "issue";
+    await stream.next();
+  });
 });
 
 test("an answer without end is cut off", async () => {
