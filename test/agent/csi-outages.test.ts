@@ -12,7 +12,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../support/poll.ts";
@@ -110,14 +110,13 @@ test("where the agent before has not left a pod's socket yet, the next takes it 
   const [pod, gone] = [aPod(), aPod("httpbin")];
   for (const one of [pod, gone]) await kubelet.publish({ pod: one, token: world.ca.token(one) });
   await world.agent.stop();
-  const before = await Promise.all([pod, gone].map((one) => leaving(kubelet.target({ pod: one }))));
+  const before = await Promise.all([pod, gone].map((one, n) => leaving(kubelet.target({ pod: one }), n)));
   await world.startAgent(kubelet.settings);
   await world.untilLogged("a pod's socket cannot be made again yet");
   await kubelet.unpublish({ pod: gone });
-  const { ino } = lstatSync(kubelet.socket({ pod }));
   for (const server of before) server.close();
   world.clock.advance(2);
-  await until("the socket", () => lstatSync(kubelet.socket({ pod })).ino !== ino, { every: 5 });
+  await until("the socket", () => isServed(join(world.folder, "leaving-0/socket")), { every: 5 });
   const stream = streamIn(pod);
   await kubelet.publish({ pod, token: world.ca.token(pod) });
   expect(idOf(await stream.next())).toContain("sa/sleep");
@@ -127,9 +126,9 @@ test("where the agent before has not left a pod's socket yet, the next takes it 
 });
 
 /** A socket in the pod's directory that is still served, and stays as a dead one. */
-async function leaving(directory: string): Promise<Server> {
+async function leaving(directory: string, n: number): Promise<Server> {
   const server = createServer();
-  const mounted = join(world.folder, `leaving-${made++}`);
+  const mounted = join(world.folder, `leaving-${n}`);
   symlinkSync(directory, mounted);
   server.listen(join(mounted, "bound"));
   await once(server, "listening");
@@ -137,7 +136,18 @@ async function leaving(directory: string): Promise<Server> {
   renameSync(join(mounted, "bound"), join(mounted, "socket"));
   return server;
 }
-let made = 0;
+
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket
+      .once("error", () => resolve(false))
+      .once("connect", () => {
+        socket.destroy();
+        resolve(true);
+      });
+  });
+}
 
 test("a pod whose volume the kubelet has taken down is not given a socket again", async () => {
   const [gone, calm] = [aPod(), aPod("httpbin")];
