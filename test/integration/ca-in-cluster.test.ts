@@ -85,9 +85,10 @@ test("an agent that pins the published roots gets identities for tokens of the c
     nodeToken: at("node-token"),
     moreArgs: ["--ca-cert", at("roots.pem")],
   });
-  const sidecars = new Sidecars();
+  const token = await issuer.token(makePod("foo", "sleep", node));
+  const sidecars = new Sidecars([{ socket: agent.socket, token }]);
   try {
-    await sidecars.start([{ socket: agent.socket, token: await issuer.token(makePod("foo", "sleep", node)) }]);
+    await sidecars.start();
     const [workload] = await agent.workloads();
     expect(workload?.spiffeId).toBe("spiffe://cluster.local/ns/foo/sa/sleep");
   } finally {

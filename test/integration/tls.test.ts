@@ -64,9 +64,10 @@ test("an agent that pins the CA's certificate gets identities over https", async
     nodeToken: at("node-token"),
     moreArgs: ["--ca-cert", at("server.pem")],
   });
-  const sidecars = new Sidecars();
+  const token = await issuer.token(makePod("foo", "sleep", node));
+  const sidecars = new Sidecars([{ socket: agent.socket, token }]);
   try {
-    await sidecars.start([{ socket: agent.socket, token: await issuer.token(makePod("foo", "sleep", node)) }]);
+    await sidecars.start();
     const [workload] = await agent.workloads();
     expect(workload?.spiffeId).toBe("spiffe://cluster.local/ns/foo/sa/sleep");
   } finally {
@@ -104,13 +105,13 @@ test("an agent whose file of pinned certificates is replaced goes by the new one
   const { program, socket } = await launchAgent({
     ...{ folder: folder.path, caUrl, nodeToken: at("node-token"), moreArgs: ["--ca-cert", pinned] },
   });
-  const sidecars = new Sidecars();
+  const sidecars = new Sidecars([{ socket, token: await issuer.token(makePod("foo", "sleep", node)) }]);
   try {
     await until("the agent to refuse the CA", () => program.tail().includes("ca-unreachable"), {
       giveUp: program.failure,
     });
     copyFileSync(at("server.pem"), pinned);
-    await sidecars.start([{ socket, token: await issuer.token(makePod("foo", "sleep", node)) }]);
+    await sidecars.start();
     expect(program.tail()).not.toMatch(/-----BEGIN/);
   } finally {
     sidecars.stop();
