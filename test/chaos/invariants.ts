@@ -172,7 +172,7 @@ export class Invariants {
   }
 }
 
-export function readCertificates(pem: string): X509Certificate[] {
+function readCertificates(pem: string): X509Certificate[] {
   return decodePem(pem).map(({ der }) => new X509Certificate(der));
 }
 
