@@ -70,6 +70,11 @@ export class Workloads {
     return this.#workloads.values();
   }
 
+  /** Workloads, and tokens that are none's yet. */
+  get size(): number {
+    return this.#workloads.size + this.#admissions.size;
+  }
+
   get waitingTokens(): number {
     return this.#admissions.size;
   }
