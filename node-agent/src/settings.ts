@@ -32,7 +32,7 @@ const texts = {
   nodeToken: { hint: "<file>", help: "the agent's own service-account token; read again when it changes" },
   admin: {
     hint: "<host:port>",
-    help: 'address of /healthz, /readyz, /metrics and /v1/workloads, or "off"',
+    help: 'address of the page to look at, /metrics, /healthz, /readyz, /v1/status and /v1/workloads, or "off"',
     fallback: "127.0.0.1:15021",
   },
   telemetry: {

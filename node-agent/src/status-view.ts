@@ -28,6 +28,8 @@ export interface StatusView {
     /** Volumes for which the kubelet has not brought a token yet. */
     readonly withoutToken: number;
   } | null;
+  /** Open ones, of Envoys and of the kubelet. */
+  readonly connections: number;
   readonly streams: number;
   readonly streamsByMethod: Readonly<Record<"StreamSecrets" | "DeltaSecrets" | "FetchSecrets", number>>;
   /** Workloads that hold a certificate; `/v1/workloads` lists them. */
@@ -61,6 +63,10 @@ export interface StatusView {
     readonly renewals: Readonly<Record<string, number>>;
     /** By code of the reason. */
     readonly refusedStreams: Readonly<Record<string, number>>;
+    /** By reason. */
+    readonly refusedConnections: Readonly<Record<string, number>>;
+    /** Steps of the machine's clock. */
+    readonly clockJumps: { readonly forward: number; readonly back: number };
     /** By `issued` or code of the failure. */
     readonly issuance: Readonly<Record<string, number>>;
   };

@@ -158,6 +158,13 @@ describe.skipIf(missing)("the page", () => {
     await page.screenshot(join(pictures, `${name}.png`), true);
     expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
     expect(await page.evaluate<string[]>(`(${findFaintTexts})()`)).toEqual([]);
+    // However it is laid out, to a screen reader it is a table.
+    const { nodes } = await page.call("Accessibility.getFullAXTree");
+    const roles = (nodes as { role: { value: string } }[]).map(({ role }) => role.value);
+    const count = (wanted: string) => roles.filter((role) => role === wanted).length;
+    expect([count("table"), count("row"), count("rowheader"), count("columnheader"), count("cell")]).toEqual([
+      1, 3, 2, 5, 8,
+    ]);
   });
 
   test("is in the bundled program, too", async () => {

@@ -96,20 +96,26 @@ function failures(count: number): string {
   return count === 0 ? "" : `${several(count, "failure")} so far`;
 }
 
-function showSds({ counters, streams, streamsByMethod, took }: StatusView): void {
+function showSds({ counters, csi, streams, streamsByMethod, took }: StatusView): void {
   sayIn("streams", number.format(streams));
   const methods = Object.entries(streamsByMethod).filter(([, count]) => count > 0);
   const detail = methods.map(([method, count]) => `${number.format(count)} ${method}`).join(", ");
   sayIn("streams-label", `open ${streams === 1 ? "stream" : "streams"}${methods.length > 1 ? `: ${detail}` : ""}`);
-  const { acks, nacks, pushes, refusedStreams } = counters;
+  const { acks, nacks, pushes, refusedConnections, refusedStreams } = counters;
   sayIn("pushes", number.format(pushes));
   sayIn("acks", number.format(acks));
   sayIn("nacks", number.format(nacks));
   byId("nacks", HTMLElement).classList.toggle("bad", nacks > 0);
-  const refused = Object.entries(refusedStreams);
+  const refused = [...Object.entries(refusedStreams), ...Object.entries(refusedConnections)];
   sayIn("refused", number.format(refused.reduce((sum, [, count]) => sum + count, 0)));
   byId("refused", HTMLElement).title = refused.map(([code, count]) => `${count} ${code}`).join("\n");
-  sayIn("sds-foot", describeDurations("Pushes", took.push));
+  const sockets = csi === null ? "" : describeSockets(csi.volumes, csi.withoutToken);
+  sayIn("sds-foot", [describeDurations("Pushes", took.push), sockets].filter((text) => text !== "").join(" · "));
+}
+
+function describeSockets(volumes: number, withoutToken: number): string {
+  const waiting = withoutToken === 0 ? "" : `, ${number.format(withoutToken)} without a token yet`;
+  return `${several(volumes, "pod")} with a socket of its own${waiting}`;
 }
 
 function describeDurations(what: string, { mean, p99 }: DurationsView): string {

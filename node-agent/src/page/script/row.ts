@@ -22,13 +22,14 @@ export class Row {
   }
 
   /** Writes what the agent says. */
-  show({ issuedCount, lastError, serialNumber, streams }: WorkloadView): void {
+  show({ issuedCount, lastError, serialNumber, streams, tokenExpiresAt }: WorkloadView): void {
     const put = (selector: string, text: string) => say(within(this.element, selector, HTMLElement), text);
     put(".issued", several(issuedCount, "certificate"));
     put(".streams", String(streams));
     put(".error", lastError === null ? "" : inWords(lastError.code));
     put(".state .detail", lastError === null ? "" : lastError.message);
-    this.#bar.title = `serial number ${serialNumber}`;
+    const token = tokenExpiresAt === null ? "no token" : `token until ${new Date(tokenExpiresAt).toLocaleString()}`;
+    this.#bar.title = `serial number ${serialNumber}\n${token}`;
   }
 
   /** Writes what follows from the time; cheap, because it is called each second. */
