@@ -79,6 +79,22 @@ test("the preferred URL is asked again once it is well, without a job that waits
   expect(asked()).toEqual([2, 2]);
 });
 
+test("a URL that answers but cannot sign is tried less and less all the same", async () => {
+  await start();
+  bench.ca(0).script = { status: 503 };
+  const waits: number[] = [];
+  for (let n = 0; n < 5; n++) {
+    await bench.get(makePod());
+    const [endpoint] = bench.client.endpoints;
+    waits.push((endpoint?.retryAt ?? 0) - (endpoint?.lastFailureAt ?? 0));
+    bench.clock.advance(60);
+    // Goes to the second; the first is found to answer beside it.
+    await bench.get(makePod());
+    await until("the first URL to be open", () => states()[0] === "healthy", { every: 5 });
+  }
+  expect(waits.map((wait) => Math.round(wait * 10) / 10)).toEqual([0.1, 0.2, 0.4, 0.8, 1.6]);
+});
+
 test("a URL that stays down is tried with longer and longer pauses", async () => {
   await start({ urls: 1 });
   await bench.ca(0).stop();

@@ -2,8 +2,9 @@ import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { Agenda } from "../agenda.ts";
 import type { Cancel, Deps } from "../deps.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { faultOf, isAnswer, type Outcome } from "./outcome.ts";
 import { attemptMilliseconds } from "./patience.ts";
-import { blamesCa, isRefusal } from "./problem.ts";
+import { isRefusal } from "./problem.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 
 // Measured against a CA on the same machine: more requests at once only make the batches smaller.
@@ -26,9 +27,6 @@ export interface Job {
   /** Length of what is sent for it in a batch; undefined when it goes in no batch. */
   readonly characters: number | undefined;
 }
-
-/** What became of one job of a request: an answer that was checked and taken, or why not. */
-export type Outcome<Result> = { readonly value: Result } | { readonly error: SignetError };
 
 export interface DispatcherOptions<Asked extends Job, Result> {
   /** In the order of preference. */
@@ -159,7 +157,9 @@ export class Dispatcher<Asked extends Job, Result> {
       const endpoint = this.#endpointFor(first.tried);
       if (endpoint === undefined) continue;
       const limit = endpoint.batchLimit;
-      if (this.#flying >= (limit > 1 ? maxRequests : maxSingleRequests)) return undefined;
+      const slots = limit > 1 ? maxRequests : maxSingleRequests;
+      // What is silent must not keep renewals from being sent.
+      if (this.#flying >= (first.job.expiresAt === undefined ? slots : 2 * slots)) return undefined;
       const trial = !endpoint.isOpen;
       if ((trial || isRepeat(first)) && !budget.available) {
         this.#holdBack(first);
@@ -216,7 +216,7 @@ export class Dispatcher<Asked extends Job, Result> {
     try {
       await this.#options.probe(endpoint);
       this.#options.budget.giveBack();
-      endpoint.succeeded(1);
+      endpoint.answered();
     } catch (error) {
       endpoint.failed(asSignetError(error, "ca-answer-invalid"), true, 1);
     }
@@ -247,7 +247,7 @@ export class Dispatcher<Asked extends Job, Result> {
     if (outcomes === undefined) {
       endpoint.refusedBatch();
       if (repeat) budget.giveBack();
-      if (trial) endpoint.succeeded(1);
+      if (trial) endpoint.answered();
       for (const waiting of group) this.#again(waiting);
     } else {
       const blame = faultOf(outcomes);
@@ -255,7 +255,8 @@ export class Dispatcher<Asked extends Job, Result> {
         endpoint.failed(blame, trial, group.length);
         this.#shareFailure(blame);
       } else {
-        endpoint.succeeded(group.length);
+        if (group[0]?.job.characters === undefined) endpoint.answered();
+        else endpoint.succeeded(group.length);
         if (repeat && outcomes.some(isAnswer)) budget.giveBack();
       }
       if (group.length > 1) deps.metrics.caBatchItems.observe(group.length);
@@ -266,7 +267,7 @@ export class Dispatcher<Asked extends Job, Result> {
 
   /** While no endpoint is open, those who wait fail with the one that was tried: each then knows why, and waits by itself. */
   #shareFailure(error: SignetError): void {
-    if (this.#options.endpoints.some(({ isOpen }) => isOpen)) return;
+    if (this.#options.endpoints.some(({ isDue, isOpen }) => isOpen || isDue)) return;
     for (const waiting of this.#waiting.splice(0)) this.#reject(waiting, waiting.refusal ?? error);
   }
 
@@ -321,7 +322,7 @@ export class Dispatcher<Asked extends Job, Result> {
       inTheWay: another || !endpoint.isOpen,
       failures: endpoint.failures,
       expiresInSeconds: expiry - deps.now(),
-      leftMilliseconds: Math.min(...group.map(({ deadline }) => deadline)) - performance.now(),
+      leftMilliseconds: Math.max(...group.map(({ deadline }) => deadline)) - performance.now(),
     });
   }
 
@@ -336,15 +337,4 @@ export class Dispatcher<Asked extends Job, Result> {
 
 function isRepeat({ job, tried }: { readonly job: Job; readonly tried: ReadonlySet<Endpoint> }): boolean {
   return job.retry || tried.size > 0;
-}
-
-function isAnswer(outcome: Outcome<unknown>): boolean {
-  return "value" in outcome || isRefusal(outcome.error);
-}
-
-/** What an endpoint is set aside for: a wrong answer, even one among many, or nothing but failures of its own. */
-function faultOf(outcomes: readonly Outcome<unknown>[]): SignetError | undefined {
-  const errors = outcomes.flatMap((outcome) => ("error" in outcome ? [outcome.error] : []));
-  const wrong = errors.find(({ code }) => code === "ca-answer-invalid");
-  return wrong ?? (errors.length === outcomes.length && errors.every(blamesCa) ? errors[0] : undefined);
 }

@@ -102,14 +102,19 @@ export class Endpoint {
     this.#deps.log.info({ caUrl: this.url }, "the CA takes no batches; certificates are asked for one by one");
   }
 
-  /** An answer came that can be used; a refusal of the CA is one too. */
+  /** An answer to a request for certificates can be used; a refusal of the CA is one too. */
   succeeded(items: number): void {
+    this.answered();
+    this.#failures = 0;
+    if (items >= this.#batch) this.#batch = Math.min(this.#maxBatch, this.#batch * 2);
+  }
+
+  /** It answers; whether it can sign as well, which it may have failed at, is another matter. */
+  answered(): void {
     if (this.#state === "failing") this.#deps.log.info({ caUrl: this.url }, "the CA answers again");
     this.#state = "healthy";
-    this.#failures = 0;
     this.#onTrial = false;
     this.#lastSuccessAt = this.#deps.now();
-    if (items >= this.#batch) this.#batch = Math.min(this.#maxBatch, this.#batch * 2);
   }
 
   /**

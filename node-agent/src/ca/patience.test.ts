@@ -18,8 +18,8 @@ test.each([
   { when: "a certificate runs out in 12 s", situation: { expiresInSeconds: 12 }, milliseconds: 4_000 },
   { when: "a certificate has run out", situation: { expiresInSeconds: -5 }, milliseconds: 2_000 },
   { when: "it has, and the CA may be slow", situation: { expiresInSeconds: -5, failures: 2 }, milliseconds: 6_000 },
-  { when: "the time for all tries is nearly over", situation: { leftMilliseconds: 700.9 }, milliseconds: 700 },
-  { when: "it is over", situation: { leftMilliseconds: -3 }, milliseconds: 1 },
+  { when: "the time for all tries is nearly over", situation: { leftMilliseconds: 4_700.9 }, milliseconds: 4_700 },
+  { when: "it is over", situation: { leftMilliseconds: -3 }, milliseconds: 2_000 },
 ])("an attempt may take $milliseconds ms when $when", ({ situation, milliseconds }) => {
   expect(attemptMilliseconds({ ...calm, ...situation })).toBe(milliseconds);
 });

@@ -24,5 +24,6 @@ export function attemptMilliseconds(situation: Situation): number {
   const patience = inTheWay ? switchMilliseconds * tries : usualMilliseconds;
   // Several tries must fit into what is left of a certificate.
   const share = Math.max((expiresInSeconds * 1_000) / 3, shortestMilliseconds * tries);
-  return Math.max(1, Math.floor(Math.min(usualMilliseconds, patience, share, leftMilliseconds)));
+  const left = Math.max(leftMilliseconds, shortestMilliseconds);
+  return Math.floor(Math.min(usualMilliseconds, patience, share, left));
 }
