@@ -40,8 +40,8 @@ export class GrpcConnection {
     this.#options = options;
     this.#socket = socket;
     this.#session = performServerHandshake(socket, sessionOptions(options.limits));
-    // Whatever a client does wrong ends its connection; "close" comes in each case.
-    this.#session.on("error", () => undefined);
+    // Whatever a client does wrong ends its connection, at once: Node would wait for it to read what is on its way.
+    this.#session.on("error", () => this.cut());
     this.#session.once("close", () => options.onClosed(this));
     this.#session.on("stream", (stream, _headers, _flags, rawHeaders) => this.#open(stream, rawHeaders));
   }

@@ -22,16 +22,17 @@ const longestSweepMilliseconds = 1_000;
  * gRPC over connections that are handed in one by one (grpc: `doc/PROTOCOL-HTTP2.md`). What it does with a client that
  * misbehaves, while the others go on being served:
  *
- * | client                                              | what happens                                                     |
- * | --------------------------------------------------- | ---------------------------------------------------------------- |
- * | says nothing, half a preface or frame, opens no call | its connection is closed after `idleMilliseconds`               |
- * | opens a call and sends no message, or half a one    | the call ends with DEADLINE_EXCEEDED after `messageMilliseconds` |
- * | sends many halves of messages                       | `maxPartialBytes` in all; beyond it the oldest is closed          |
- * | never reads                                         | one message on its way for each call, nothing more is read from it; closed after `sendMilliseconds` |
- * | opens many calls                                    | refused beyond the bounds of its connection                      |
- * | opens many connections, or calls on many            | those that nobody vouches for make room first, the oldest first  |
- * | cancels calls in a row (rapid reset), floods with PING, SETTINGS, empty frames, CONTINUATION | closed by HTTP/2 |
- * | sends no gRPC, a compressed or too long message     | HTTP 405 or 415; UNIMPLEMENTED; RESOURCE_EXHAUSTED               |
+ * | client                                                | what happens                                                    |
+ * | ----------------------------------------------------- | --------------------------------------------------------------- |
+ * | says nothing, half a preface or frame, opens no call  | its connection is closed after `idleMilliseconds`               |
+ * | opens a call and sends no message, or half of one     | the call ends with DEADLINE_EXCEEDED after `messageMilliseconds` |
+ * | sends many halves of messages                         | `maxPartialBytes` in all; beyond it the oldest is closed        |
+ * | does not read                                         | one message on its way for each call, and it is not read from; closed after `sendMilliseconds` |
+ * | floods with PING or SETTINGS and does not read        | closed by HTTP/2 when many answers wait, else by a deadline above |
+ * | cancels calls in a row, sends empty frames or headers without an end | closed by HTTP/2                                 |
+ * | opens many calls                                      | refused beyond the bounds of its connection                     |
+ * | opens many connections, or calls on many              | those that nobody vouches for make room first, the oldest first |
+ * | sends no gRPC, a compressed or too long message       | HTTP 405 or 415; UNIMPLEMENTED; RESOURCE_EXHAUSTED              |
  *
  * Nothing is pinged: the kernel tells at once when a process at the other end of a Unix socket is gone.
  */
