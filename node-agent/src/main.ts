@@ -29,7 +29,8 @@ else process.exitCode = await look(outcome);
 // Each is loaded only for it: the agent starts without what reads YAML or draws tables.
 async function look(outcome: { status: StatusFlags } | { doctor: DoctorFlags } | { fetch: FetchFlags }) {
   try {
-    const io = (await import("./terminal/process-io.ts")).processIo();
+    const stays = ("status" in outcome && outcome.status.watch) || ("fetch" in outcome && outcome.fetch.watch);
+    const io = (await import("./terminal/process-io.ts")).processIo({ stays: stays === true });
     if ("status" in outcome) return await (await import("./status/command.ts")).runStatus(outcome.status, io);
     if ("doctor" in outcome) return await (await import("./doctor/command.ts")).runDoctor(outcome.doctor, io);
     return await (await import("./fetch/command.ts")).runFetch(outcome.fetch, io);

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { until } from "../support/poll.ts";
@@ -118,4 +119,19 @@ test("a reader that has seen enough, as head, is no error", async () => {
   await until("the first look", () => output.shown !== "", { every: 20 });
   child.stdout?.destroy();
   expect(await ended).toMatchObject({ code: 0, told: "" });
+});
+
+test("Ctrl-C ends a command that waits for somebody, at once and in the shell's eyes too", async () => {
+  let asked = false;
+  const silent = createServer(() => {
+    asked = true;
+  });
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  const { port } = silent.address() as AddressInfo;
+  const { child } = run("status", "--admin", `127.0.0.1:${port}`);
+  const exit = once(child, "exit");
+  await until("the question", () => asked, { every: 20 });
+  child.kill("SIGINT");
+  expect(await exit).toEqual([null, "SIGINT"]);
+  silent.close();
 });

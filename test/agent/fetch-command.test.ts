@@ -181,6 +181,13 @@ describe("what does not come", () => {
     expect(code).toBe(1);
   });
 
+  test("where the agent has no socket that pods share", async () => {
+    const { io } = testIo({ env: { SIGNET_SOCKET: "off" } });
+    await expect(runFetch({ timeout: 1 }, io)).rejects.toThrow(
+      "SIGNET_SOCKET is off: there is no socket that pods share",
+    );
+  });
+
   test.each([
     ["is not there", undefined, /token cannot be read \(ENOENT\)/],
     ["is empty", "\n", /token is empty/],

@@ -79,7 +79,7 @@ const whole = `signet-agent 1.2.3 · node node-1 · up 3h · trust domain cluste
 socket /var/run/sds/uds_path · 7 streams · CSI driver registered, 2 volumes
 
 CA         healthy  https://a.example.com/ · last success 12s ago
-           failing  https://b.example.com/ · last success 10m ago · tried again in 4s
+           failing  https://b.example.com/ · last success 10m ago · next try in 4s
                     ca-busy: the CA cannot answer now: HTTP status 503
 bundle     sequence 4 · learned 2h ago · looked for every 5m
            root CN=root, O=Example, ends in 300d (2027-09-21), sha256 abababababababab
@@ -163,12 +163,44 @@ describe("in a terminal", () => {
     const { shown } = await status({ admin }, { window, env: { NO_COLOR: "1" } });
     expect(shown.match(/^ {2}failing /gm)).toHaveLength(10);
     expect(shown).toMatch(
-      /and \d+ more that are ok; --all shows them\n\nneeds attention:\n {2}10 workloads failing\n$/,
+      /and \d+ more that are well; --all shows them\n\nneeds attention:\n {2}10 workloads failing\n$/,
     );
     expect(shown.split("\n").length).toBeLessThan(50);
     const all = await status({ admin, all: true }, { window });
     expect(all.shown.match(/shop\/cart/g)).toHaveLength(1_000);
     expect((await status({ admin })).shown.match(/shop\/cart/g)).toHaveLength(1_000);
+  });
+
+  test("the same error for one after the other is told once", async () => {
+    const admin = await serve(well, [
+      ...[1, 2, 3].map(() => workload({ lastError: caBusy })),
+      workload({ lastError: { code: "ca-unreachable", message: "gone" }, notAfter: iso(3_600) }),
+    ]);
+    const { shown } = await status({ admin }, { window });
+    expect(shown.match(/ca-busy/g)).toHaveLength(1);
+    expect(shown.match(/ca-unreachable/g)).toHaveLength(1);
+    expect((await status({ admin })).shown.match(/ca-busy/g)).toHaveLength(3);
+  });
+
+  test("--watch cuts what would scroll away, trouble too, and counts it", async () => {
+    const admin = await serve(
+      well,
+      Array.from({ length: 100 }, (_, at) => workload({ lastError: { code: "ca-busy", message: `reason ${at}` } })),
+    );
+    const { interrupt, io, shown } = testIo({
+      window,
+      env: { NO_COLOR: "1" },
+      onOutput: (text) => text.includes("\u001b[J") && interrupt(),
+    });
+    await runStatus({ admin, interval: 1, watch: true }, io);
+    const look = shown().split("\u001b[?1049l")[1] ?? "";
+    expect(look.trimEnd().split("\n").length).toBeLessThan(24);
+    const rows = look.match(/^ {2}failing /gm)?.length ?? 0;
+    expect(rows).toBeGreaterThan(2);
+    expect(look).toContain(
+      `and ${100 - rows} more, ${100 - rows} of them in trouble; --errors and --namespace choose\n`,
+    );
+    expect(look).toContain("needs attention:\n  100 workloads failing\n");
   });
 
   test("--watch redraws in place, waits for an agent that is away, and leaves the last look", async () => {

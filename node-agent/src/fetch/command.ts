@@ -1,3 +1,4 @@
+import { SignetError } from "@signet/shared/errors";
 import { type CallEnd, statusName } from "../grpc/status.ts";
 import { readTokenFile } from "../identity/token-file.ts";
 import { settings } from "../settings.ts";
@@ -28,6 +29,10 @@ export async function runFetch(flags: FetchFlags, io: CommandIo): Promise<number
   // In the agent's own container its variables are there.
   const setting = (key: "socket" | "svidName" | "bundleName") => env[settings[key].env] ?? settings[key].fallback ?? "";
   const socket = flags.socket ?? setting("socket");
+  if (socket === "off") {
+    const reason = "there is no socket that pods share; name a pod's own with --socket PATH";
+    throw new SignetError("config-invalid", `${settings.socket.env} is off: ${reason}`);
+  }
   const bundleName = flags.bundleName ?? setting("bundleName");
   const question = questionOf(flags, setting("svidName"), bundleName);
   if (showKey === true) tell("signet-agent: --show-key prints the private key; let nobody else see it\n");

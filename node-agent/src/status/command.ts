@@ -50,8 +50,9 @@ async function look(address: Address, flags: StatusFlags, { interrupted, out }: 
     total: judged.length,
     attention: trouble,
   };
-  const rows = all === true && watching !== true ? Number.POSITIVE_INFINITY : out.rows();
-  return { text: `${render(view, out, rows).join("\n")}\n`, code };
+  const scrolls = watching !== true || !out.isTty;
+  const lines = all === true && scrolls ? Number.POSITIVE_INFINITY : out.rows();
+  return { text: `${render(view, out, { lines, scrolls }).join("\n")}\n`, code };
 }
 
 const alternateScreen = { enter: "\u001b[?1049h\u001b[?25l", leave: "\u001b[?25h\u001b[?1049l" };

@@ -37,11 +37,15 @@ export interface View {
   readonly attention: readonly string[];
 }
 
-/**
- * The whole as lines. Foreign text is cleaned.
- * @param rows how many lines there may be; workloads at the end of the list are left out and counted
- */
-export function render({ attention, status, total, workloads }: View, terminal: Terminal, rows: number): string[] {
+export interface Room {
+  /** How many there are for all of it. */
+  readonly lines: number;
+  /** Whether more than that can still be looked at. */
+  readonly scrolls: boolean;
+}
+
+/** The whole as lines, as many as there is room for. Foreign text is cleaned. */
+export function render({ attention, status, total, workloads }: View, terminal: Terminal, room: Room): string[] {
   const { paint } = terminal;
   const width = terminal.columns();
   const head = [
@@ -57,11 +61,11 @@ export function render({ attention, status, total, workloads }: View, terminal: 
       : [paint("bad", "needs attention:"), ...attention.map((one) => `  ${fit(clean(one), width - 2)}`)];
   const table = workloadTable(workloads, status.now, terminal);
   const title = workloads.length === total ? `${total}` : `${workloads.length} of ${total}`;
-  const room = rows - head.length - verdict.length - 3;
+  const lines = room.lines - head.length - verdict.length - 3;
   return [
     ...head,
     `${paint("strong", "workloads")}  ${title}`,
-    ...cut(table, workloads, room).map((line) => `  ${line}`.trimEnd()),
+    ...cut(table, workloads, { ...room, lines }).map((line) => `  ${line}`.trimEnd()),
     "",
     ...verdict,
   ];
@@ -96,7 +100,7 @@ function endpoints({ ca, now }: Status, paint: Paint, width: number): string[] {
   return ca.flatMap(({ lastError, lastSuccessAt, retryAt, state, url }, which) => {
     const success = lastSuccessAt === null ? "no success yet" : `last success ${fromNow(lastSuccessAt, now)}`;
     const isFailing = state === "failing";
-    const retry = isFailing && retryAt !== null ? [`tried again ${fromNow(retryAt, now)}`] : [];
+    const retry = isFailing && retryAt !== null ? [`next try ${fromNow(retryAt, now)}`] : [];
     const error = isFailing && lastError !== null ? [paint("quiet", fit(errorText(lastError), room))] : [];
     return [...flow([url, success, ...retry], room), ...error].map((line, at) => {
       const label = which === 0 && at === 0 ? "CA" : "";
@@ -157,23 +161,36 @@ function workloadTable(workloads: readonly JudgedWorkload[], now: number, { colu
     ];
   });
   return renderTable(shape, rows, width, paint).map((line, at) => {
-    const error = at === 0 || errorsBeside ? null : (workloads[at - 1]?.lastError ?? null);
-    return error === null ? line : `${line}\n    ${paint("quiet", fit(errorText(error), width - 2))}`;
+    const error = at === 0 || errorsBeside ? undefined : errorOf(workloads[at - 1]);
+    // What is the same for one after the other, as it is when the CA is away, is told once.
+    if (error === undefined || error === errorOf(workloads[at - 2])) return line;
+    return `${line}\n    ${paint("quiet", fit(error, width - 2))}`;
   });
 }
 
-/** Leaves out the end of a table for which there is no room; never a workload that is in trouble. */
-function cut(table: readonly string[], workloads: readonly JudgedWorkload[], room: number): string[] {
-  const lines = table.flatMap((row) => row.split("\n"));
-  if (lines.length <= room) return lines;
-  const troubled = workloads.filter(needsAttention).length;
-  const shown = Math.max(room - 2 - (lines.length - table.length), troubled, Math.min(fewestRows, workloads.length));
-  const left = workloads.length - shown;
-  if (left <= 0) return lines;
-  return [
-    ...table.slice(0, shown + 1).flatMap((row) => row.split("\n")),
-    `and ${left} more that are ok; --all shows them`,
-  ];
+/**
+ * Leaves out the end of a table for which there is no room, and says so. Workloads in trouble are left out only where lines
+ * would otherwise leave the window at its top, and nobody could scroll back to them.
+ */
+function cut(table: readonly string[], workloads: readonly JudgedWorkload[], { lines, scrolls }: Room): string[] {
+  const all = table.flatMap((row) => row.split("\n"));
+  if (all.length <= lines) return all;
+  const least = scrolls ? Math.max(workloads.filter(needsAttention).length, fewestRows) : 0;
+  const shown: string[] = [];
+  let count = 0;
+  for (const [at, row] of table.entries()) {
+    const more = row.split("\n");
+    // One line is for what is left out.
+    if (at > least && shown.length + more.length > lines - 1) break;
+    shown.push(...more);
+    count = at;
+  }
+  const left = workloads.slice(count);
+  if (left.length === 0) return shown;
+  const troubled = left.filter(needsAttention).length;
+  const which = troubled === 0 ? " that are well" : `, ${troubled} of them in trouble`;
+  const how = scrolls ? "--all shows them" : "--errors and --namespace choose";
+  return [...shown, `and ${left.length} more${which}; ${how}`];
 }
 
 const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
@@ -181,6 +198,11 @@ const counted = (count: number, what: string) => `${count} ${what}${count === 1 
 function bar(share: number): string {
   const full = share > 0 ? Math.max(1, Math.round(share * barWidth)) : 0;
   return "█".repeat(full) + "░".repeat(barWidth - full);
+}
+
+function errorOf(workload: JudgedWorkload | undefined): string | undefined {
+  const error = workload?.lastError ?? null;
+  return error === null ? undefined : errorText(error);
 }
 
 function errorText({ code, message }: { readonly code: string; readonly message: string }): string {

@@ -1,11 +1,14 @@
 import type { CommandIo } from "./io.ts";
 import { terminalOf } from "./terminal.ts";
 
-/** The process as a command sees it. Called once: it listens for the signals that end a command. */
-export function processIo(): CommandIo {
+/**
+ * The process as a command sees it. Called once: it listens to the process.
+ * @param stays the command goes on until it is interrupted, and then has something left to do; any other just ends
+ */
+export function processIo({ stays }: { readonly stays: boolean }): CommandIo {
   const { env, stderr, stdout } = process;
   const interrupted = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  for (const signal of stays ? (["SIGINT", "SIGTERM", "SIGHUP"] as const) : []) {
     // The second one finds no listener and ends the process at once.
     process.once(signal, () => interrupted.abort());
   }
