@@ -34,8 +34,9 @@ export interface ListenOptions {
 
 // For the kubelet, some scrapers and some open pages; more only takes file descriptors from Envoys.
 const maxConnections = 64;
-const headersMilliseconds = 5_000;
-const requestMilliseconds = 10_000;
+const timeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 2_500 };
+// For a client that does not read, whose answer waits in memory.
+const idleMilliseconds = 30_000;
 // Whatever a page of another origin may do with an answer, it is not allowed to.
 const headersOfAll = {
   "cache-control": "no-store",
@@ -56,7 +57,7 @@ export function listen(
   { host, port }: Address,
   { flag, guarded, log }: ListenOptions,
 ): Promise<AdminServer> {
-  const server = createServer((request, response) => {
+  const server = createServer(timeouts, (request, response) => {
     const send = ({ status = 200, contentType = "application/json", headers, body }: Answer) => {
       response.writeHead(status, { ...headersOfAll, "content-type": contentType, ...headers });
       response.end(request.method === "HEAD" ? undefined : body);
@@ -78,8 +79,7 @@ export function listen(
       send(json({ error: "internal error" }, 500));
     });
   });
-  server.headersTimeout = headersMilliseconds;
-  server.requestTimeout = requestMilliseconds;
+  server.timeout = idleMilliseconds;
   boundConnections(server);
   return new Promise((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {

@@ -152,4 +152,14 @@ describe("admin routes", () => {
     expect(await get(`http://${telemetry}/healthz`)).toMatchObject({ status: 200 });
     for (const socket of sockets) socket.destroy();
   });
+
+  test("one who asks for metrics all the time gets most of them as they were a moment ago", async () => {
+    const rendered = async () => {
+      const answers = await Promise.all(Array.from({ length: 40 }, () => get(`http://${telemetry}/metrics`)));
+      return new Set(answers.map(({ body }) => /^process_cpu_seconds_total .*/m.exec(body)?.[0])).size;
+    };
+    expect(await rendered()).toBeLessThan(20);
+    const [early = ""] = (await get(`http://${telemetry}/metrics`)).body.match(/^process_cpu_seconds_total .*/m) ?? [];
+    await until("later figures", async () => !(await get(`http://${telemetry}/metrics`)).body.includes(early));
+  });
 });
