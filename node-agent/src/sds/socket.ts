@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, linkSync, lstatSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
+import { accessSync, constants, linkSync, lstatSync, rmSync, type Stats, statSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { basename, dirname, join } from "node:path";
 import type { Logger } from "@signet/shared/deps";
@@ -8,6 +8,7 @@ import { SignetError } from "@signet/shared/errors";
 // sun_path of sockaddr_un on Linux, less its terminating zero.
 const maxPathBytes = 107;
 const liveCheckMilliseconds = 1_000;
+const longestClaimMilliseconds = 2_000;
 const backlog = 4_096;
 
 export interface SocketOptions {
@@ -45,7 +46,7 @@ export async function listenOnSocket(options: SocketOptions): Promise<ListeningS
   const server = createServer({ pauseOnConnect: false }, onConnection);
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   // Bound under another name first: closing a server removes the name that it was bound to, whoever's that is by then.
-  const bound = join(dirname(path), temporaryName(basename(path)));
+  const bound = join(dirname(path), temporaryName(path));
   await bind(server, bound, mode, place);
   try {
     // A link, unlike a rename, never replaces what has come to be there meanwhile.
@@ -137,28 +138,37 @@ async function clearStale(place: Place, log: Logger): Promise<void> {
   log.info({ path: shown }, "took the place of a socket that nobody serves any more");
 }
 
-// Two agents can see the same stale socket at once. What is moved aside is looked at before it is removed: the slower one
-// would else take away what the quicker one has put there meanwhile.
+// Several agents can see the same stale socket at once, and there is no way to remove a file only if it is still the one
+// that was looked at. So the one who may remove it is who gives it a second name first: a link is made by one of them only,
+// and shows what there was at the path at that moment.
 function removeStale(place: Place, stale: Stats): void {
   const { path } = place;
-  const aside = join(dirname(path), temporaryName(basename(path)));
+  const claim = join(dirname(path), `.${basename(path)}.stale`);
+  const left = lookAt(claim);
+  // Whoever made it lost its power in the next moment: it is not held for longer than a few system calls.
+  if (left !== undefined && Math.abs(Date.now() - left.ctimeMs) > longestClaimMilliseconds) {
+    rmSync(claim, { force: true });
+  }
   try {
-    renameSync(path, aside);
+    linkSync(path, claim);
   } catch (cause) {
     if (isErrno(cause, "ENOENT")) return;
-    throw unavailable(place, `a socket that nobody serves cannot be taken away (${reasonOf(cause)}); ${mend}`, cause);
+    if (isErrno(cause, "EEXIST")) throw inUse(place);
+    const code = reasonOf(cause);
+    throw unavailable(
+      place,
+      `a socket that nobody serves cannot be taken away (${code}); ${mends[code] ?? mend}`,
+      cause,
+    );
   }
-  const moved = lookAt(aside);
-  // The number alone does not do here: nobody holds a stale socket's inode, so that it is soon another's.
-  const isStale = isSame(stale, moved) && stale.mtimeMs === moved?.mtimeMs;
   try {
-    if (!isStale) linkSync(aside, path);
-  } catch (cause) {
-    if (!isErrno(cause, "EEXIST")) throw unavailable(place, `another's cannot be put back (${reasonOf(cause)})`, cause);
+    const claimed = lookAt(claim);
+    // The number alone does not do here: nobody holds a stale socket's inode, so that it is soon another's.
+    if (!isSame(stale, claimed) || stale.mtimeMs !== claimed?.mtimeMs) throw inUse(place);
+    unlinkSync(path);
   } finally {
-    unlinkSync(aside);
+    rmSync(claim, { force: true });
   }
-  if (!isStale) throw inUse(place);
 }
 
 // Stopping goes on without it: the next agent finds it stale.
@@ -205,10 +215,11 @@ function bind(server: Server, bound: string, mode: number, place: Place): Promis
   });
 }
 
-// As long as the final name where that is short, so that it fits wherever the final one does.
-function temporaryName(final: string): string {
+// There is room for it, since there is for the final name, which is no longer than what is left of the path.
+function temporaryName(path: string): string {
+  const room = Math.min(13, maxPathBytes - Buffer.byteLength(dirname(path)) - 1);
   const random = randomBytes(8).toString("hex");
-  return final.length > 4 ? `.${random.slice(0, Math.min(final.length - 1, 12))}` : random.slice(0, final.length);
+  return room > 4 ? `.${random.slice(0, room - 1)}` : random.slice(0, room);
 }
 
 function lookAt(path: string): Stats | undefined {
