@@ -1,10 +1,10 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fromBinary } from "@bufbuild/protobuf";
 import { asSignetError } from "@signet/shared/errors";
 import type { CsiConfig } from "../config.ts";
 import { driverName } from "../csi/names.ts";
 import { GrpcConnection } from "../fetch/connection.ts";
+import { decode } from "../fetch/secrets.ts";
 import { PluginInfoSchema, Registration } from "../gen/pluginregistration/api_pb.ts";
 import type { Status } from "../status/read.ts";
 import { type Finding, fail, ok, warn } from "../terminal/finding.ts";
@@ -70,7 +70,7 @@ async function examineRegistration(path: string, endpoint: string): Promise<Find
     call.finish();
     const answer = await call.next(AbortSignal.timeout(withinMilliseconds));
     if (!(answer instanceof Uint8Array)) return [fail("the registration socket does not say who it is", mend)];
-    const info = fromBinary(PluginInfoSchema, answer);
+    const info = decode(PluginInfoSchema, answer);
     if (info.name !== driverName) return [fail(`the registration socket is of the driver ${info.name}`, mend)];
     if (info.endpoint === endpoint) return [ok(`it tells the kubelet to come to ${endpoint}`)];
     return [
@@ -79,6 +79,8 @@ async function examineRegistration(path: string, endpoint: string): Promise<Find
         "restart the agent if its settings were changed; else give doctor the same --csi-endpoint",
       ),
     ];
+  } catch (error) {
+    return [fail(`the registration socket: ${asSignetError(error, "malformed-request").message}`, mend)];
   } finally {
     connection.close();
   }

@@ -1,4 +1,4 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { asSignetError } from "@signet/shared/errors";
 import {
   DeltaDiscoveryRequestSchema,
@@ -12,7 +12,7 @@ import { secretTypeUrl } from "../sds/secret.ts";
 import { type Validator, validatorKey } from "../sds/validator.ts";
 import { version } from "../version.ts";
 import type { GrpcCall, GrpcConnection } from "./connection.ts";
-import { readSecret, type SeenSecret } from "./secrets.ts";
+import { decode, readSecret, type SeenSecret } from "./secrets.ts";
 
 export type Method = "StreamSecrets" | "DeltaSecrets";
 
@@ -82,7 +82,7 @@ class StateSpeaker {
   }
 
   async hear(message: Uint8Array): Promise<Update> {
-    const { nonce, resources, versionInfo } = fromBinary(DiscoveryResponseSchema, message);
+    const { nonce, resources, versionInfo } = decode(DiscoveryResponseSchema, message);
     try {
       const secrets = resources.map((resource) => readSecret(resource, versionInfo));
       this.#acceptedVersion = versionInfo;
@@ -115,7 +115,7 @@ class DeltaSpeaker {
   }
 
   async hear(message: Uint8Array): Promise<Update> {
-    const { nonce, removedResources, resources } = fromBinary(DeltaDiscoveryResponseSchema, message);
+    const { nonce, removedResources, resources } = decode(DeltaDiscoveryResponseSchema, message);
     try {
       const secrets = resources.flatMap(({ resource, version: own }) =>
         resource === undefined ? [] : [readSecret(resource, own)],

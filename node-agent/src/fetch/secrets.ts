@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { fromBinary } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { decodePem, encodePem } from "@signet/shared/pem";
 import type { DataSource } from "../gen/envoy/config/core/v3/base_pb.ts";
@@ -44,7 +44,7 @@ export function readSecret(
   version: string,
 ): SeenSecret {
   if (resource.typeUrl !== secretTypeUrl) throw unusable(`it is a ${JSON.stringify(resource.typeUrl)}, no secret`);
-  const { name, type } = fromBinary(SecretSchema, resource.value, { readUnknownFields: false });
+  const { name, type } = decode(SecretSchema, resource.value);
   try {
     if (type.case === "tlsCertificate") {
       const { certificateChain, privateKey } = type.value;
@@ -57,6 +57,18 @@ export function readSecret(
     throw unusable(`${JSON.stringify(name)}: ${asSignetError(error, "malformed-request").message}`);
   }
   throw unusable(`${JSON.stringify(name)} is neither a certificate nor a bundle`);
+}
+
+/**
+ * Reads a message of a server.
+ * @throws SignetError `malformed-request`
+ */
+export function decode<Schema extends DescMessage>(schema: Schema, bytes: Uint8Array): MessageShape<Schema> {
+  try {
+    return fromBinary(schema, bytes, { readUnknownFields: false });
+  } catch (cause) {
+    throw new SignetError("malformed-request", `what answers does not speak SDS: not a ${schema.typeName}`, { cause });
+  }
 }
 
 /** PEM of certificates. */
@@ -72,7 +84,7 @@ function readContext(context: CertificateValidationContext): Pick<SeenBundle, "f
   if (custom.typedConfig?.typeUrl !== `type.googleapis.com/${SPIFFECertValidatorConfigSchema.typeName}`) {
     throw unusable(`its validator ${JSON.stringify(custom.name)} is not known here`);
   }
-  const { trustDomains } = fromBinary(SPIFFECertValidatorConfigSchema, custom.typedConfig.value);
+  const { trustDomains } = decode(SPIFFECertValidatorConfigSchema, custom.typedConfig.value);
   return {
     form: "spiffe",
     domains: trustDomains.map(({ name, trustBundle }) => ({
