@@ -1,14 +1,17 @@
 /** Processes that all want the place of sockets whose process is gone, at the same moment. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { linkSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { listenOnSocket } from "@signet/node-agent/sds/socket";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { until } from "../support/poll.ts";
 import { repoRoot } from "../support/repo.ts";
+import { makeLogger } from "../support/test-logger.ts";
 
-const rounds = 20;
+const rounds = 150;
 let folder: string;
 const children: ChildProcess[] = [];
 
@@ -64,11 +67,15 @@ const racer = `
   }
 `;
 
-test("one alone gets it, keeps it, and the others are told that it is in use", async () => {
+async function leaveDeadSockets(): Promise<void> {
   const dead = run(leaver);
   expect(await dead.next()).toBe("done");
   dead.child.kill("SIGKILL");
   await once(dead.child, "exit");
+}
+
+test("one alone gets it, keeps it, and the others are told that it is in use", async () => {
+  await leaveDeadSockets();
   const racers = Array.from({ length: 5 }, () => run(racer));
   for (const { next } of racers) expect(await next()).toBe("ready");
   const answers = (line: string) => {
@@ -81,4 +88,15 @@ test("one alone gets it, keeps it, and the others are told that it is in use", a
     expect((await answers(`look ${path}`)).sort()).toEqual([...Array(4).fill("none"), "true"]);
   }
   expect(readdirSync(folder)).toHaveLength(rounds);
+});
+
+test("one that lost its power while it took a dead socket away keeps nobody from it for long", async () => {
+  await leaveDeadSockets();
+  const path = join(folder, "0");
+  linkSync(path, join(folder, ".0.stale"));
+  const take = () => listenOnSocket({ path, mode: 0o600, log: makeLogger(), onConnection: (one) => one.destroy() });
+  await expect(take()).rejects.toMatchObject({ code: "socket-in-use" });
+  const socket = await until("the socket", take);
+  expect(readdirSync(folder)).toHaveLength(rounds);
+  socket.close();
 });
