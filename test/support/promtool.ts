@@ -18,7 +18,12 @@ export async function promtoolBinary(): Promise<string> {
   await mkdir(folder, { recursive: true });
   const work = await mkdtemp(join(folder, "fetch-"));
   try {
-    await runToEnd("apt-get", ["download", "-q", "prometheus"], { cwd: work });
+    const download = () => runToEnd("apt-get", ["download", "-q", "prometheus"], { cwd: work });
+    // A machine that has just been made does not know yet what there is.
+    await download().catch(async () => {
+      await runToEnd("apt-get", ["update", "-q"]);
+      await download();
+    });
     const [archive] = readdirSync(work).filter((name) => name.endsWith(".deb"));
     if (archive === undefined) throw new Error("apt-get has downloaded nothing");
     await runToEnd("dpkg", ["-x", archive, "unpacked"], { cwd: work });
