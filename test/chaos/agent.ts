@@ -19,8 +19,6 @@ export class ChaosAgent {
   readonly clock: AgentClock;
   readonly logFile: string;
   starts = 0;
-  /** Resident memory in MiB: at the end of the first seconds of the process that ran longest, and the most of all. */
-  peakMemory = 0;
   readonly #options: ChaosAgentOptions;
   readonly #file: string;
   #program: Program | undefined;
@@ -94,9 +92,7 @@ export class ChaosAgent {
   memory(): number {
     try {
       const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, "utf8")) ?? [];
-      const mebibytes = Number(kibibytes ?? 0) / 1_024;
-      this.peakMemory = Math.max(this.peakMemory, mebibytes);
-      return mebibytes;
+      return Number(kibibytes ?? 0) / 1_024;
     } catch {
       return 0;
     }

@@ -125,17 +125,17 @@ export class Happenings {
     const chosen = this.#chosen(where);
     await Promise.all(chosen.map((door) => door.setMood(mood)));
     const pods = await this.#stage.addPods(newPods);
-    let told: string;
     try {
-      told = `${await during()}${await this.#demandMemory()}`;
+      const told = `${await during()}${await this.#demandMemory()}`;
+      await Promise.all(chosen.map((door) => door.setMood("open")));
+      const began = Date.now();
+      await until("new pods to have their identity", () => pods.every(({ isServed }) => isServed), { within: 20_000 });
+      this.longestNewPod = Math.max(this.longestNewPod, Date.now() - began);
+      return told;
     } finally {
       await Promise.all(chosen.map((door) => door.setMood("open")));
+      await Promise.all(pods.map((pod) => pod.stop()));
     }
-    const began = Date.now();
-    await until("new pods to have their identity", () => pods.every(({ isServed }) => isServed), { within: 20_000 });
-    this.longestNewPod = Math.max(this.longestNewPod, Date.now() - began);
-    await Promise.all(pods.map((pod) => pod.stop()));
-    return told;
   }
 
   /** Whoever has had an identity from this very agent gets it again on a new stream, whatever the CA does. */
