@@ -26,8 +26,8 @@ test("many at once go in few requests, and each gets its own certificate", async
   expect(new Set(serials).size).toBe(200);
   const { batches, requests } = bench.ca(0);
   expect(requests).toHaveLength(200);
-  expect(Math.max(...batches)).toBe(64);
-  expect(Object.values(bench.results(0)).reduce((sum, count) => sum + count)).toBeLessThanOrEqual(8);
+  expect(Math.max(...batches)).toBe(32);
+  expect(Object.values(bench.results(0)).reduce((sum, count) => sum + count)).toBeLessThanOrEqual(12);
   expect(bench.metrics.caBatchItems.count).toBe(batches.length);
 });
 
@@ -148,12 +148,12 @@ test("a CA that cannot bear large batches is given smaller ones", async () => {
   const { batches } = bench.ca(0);
   bench.ca(0).batchScript = { status: 503, body: "error code: 1102" };
   await bench.getMany(80);
-  expect(batches[0]).toBe(64);
+  expect(batches[0]).toBe(32);
   bench.clock.advance(1);
   await bench.getMany(80);
   bench.ca(0).batchScript = "answer";
   bench.clock.advance(1);
   expect(codesOf(await bench.getMany(80))).toEqual(all(80));
-  expect(batches.at(-1)).toBeLessThanOrEqual(64);
-  expect(Math.min(...batches.slice(1))).toBeLessThanOrEqual(32);
+  expect(batches.at(-1)).toBeLessThanOrEqual(32);
+  expect(Math.min(...batches.slice(1))).toBeLessThanOrEqual(16);
 });

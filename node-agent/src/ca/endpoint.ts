@@ -23,6 +23,8 @@ export interface EndpointOptions {
  * | healthy | failure             | failing, set aside for a backoff                                    |
  * | failing | backoff is over     | failing, open for one request, the trial ("half-open")              |
  * | failing | trial succeeds      | healthy                                                             |
+ * | failing | trial is no request | healthy, but the next failure counts on from those before           |
+ * |         | for a certificate   |                                                                     |
  * | failing | trial fails         | failing, set aside for a longer backoff                             |
  * | failing | late failure        | failing, no change: it was sent before the endpoint was set aside   |
  * | failing | late success        | healthy                                                             |
