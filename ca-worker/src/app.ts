@@ -2,11 +2,13 @@ import { toHex } from "@signet/shared/base64";
 import type { Logger } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { Hono } from "hono";
+import type { Issuer } from "./authenticate/service-account.ts";
 import type { IssueDeps } from "./issue.ts";
 import { problemResponse, publicCode } from "./respond/problem.ts";
 import { batch } from "./routes/batch.ts";
 import { certificates } from "./routes/certificates.ts";
 import { health } from "./routes/health.ts";
+import { tokenIssuers } from "./routes/token-issuers.ts";
 import { spiffeBundleEndpoint, trustBundle } from "./routes/trust-bundle.ts";
 
 export interface AppEnv {
@@ -14,6 +16,7 @@ export interface AppEnv {
 }
 
 export interface AppDeps extends IssueDeps {
+  readonly issuers: readonly Issuer[];
   readonly logger: Logger;
 }
 
@@ -24,6 +27,7 @@ const allowedMethods: Readonly<Record<string, string>> = {
   "/v1/certificates": "POST",
   [batchPath]: "POST",
   "/v1/trust-bundle": "GET, HEAD",
+  "/v1/token-issuers": "GET, HEAD",
   "/.well-known/spiffe-bundle": "GET, HEAD",
   "/healthz": "GET, HEAD",
   "/readyz": "GET, HEAD",
@@ -48,6 +52,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     batch(deps, (error, requestId) => tellInternal(error, requestId, batchPath)),
   );
   app.route("/v1/trust-bundle", trustBundle(deps.authorities));
+  app.route("/v1/token-issuers", tokenIssuers(deps));
   app.route("/.well-known/spiffe-bundle", spiffeBundleEndpoint(deps.authorities));
   app.route("/", health(deps.authorities));
   app.notFound((context) => {

@@ -33,9 +33,7 @@ export interface Platform {
   readonly clusterIssuer: ClusterIssuer | undefined;
 }
 
-export interface Composed extends AppDeps {
-  readonly issuers: readonly Issuer[];
-}
+export type Composed = AppDeps;
 
 /**
  * Everything the app needs, from a valid configuration and a platform.

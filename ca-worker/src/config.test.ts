@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { SignetError } from "@signet/shared/errors";
+import { tokenAlgorithms } from "@signet/shared/token-rules";
 import { describe, expect, test } from "vitest";
-import { tokenAlgorithms } from "./authenticate/jwk-set.ts";
 import { parseConfig } from "./config.ts";
 
 const jwk = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" });

@@ -3,10 +3,11 @@ import { asSignetError } from "@signet/shared/errors";
 import { configError, validateConfig } from "@signet/shared/faults";
 import { publicKeyKinds } from "@signet/shared/public-key";
 import { TrustDomain } from "@signet/shared/spiffe-id";
+import { tokenAlgorithms } from "@signet/shared/token-rules";
 import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 import * as v from "valibot";
 import { isAllowedKeyUrl } from "./authenticate/fetch-keys.ts";
-import { JwkSet, type JwkSetDocument, jwkSetSchema, tokenAlgorithms } from "./authenticate/jwk-set.ts";
+import { JwkSet, type JwkSetDocument, jwkSetSchema } from "./authenticate/jwk-set.ts";
 import { type ObjectName, parseObjectName } from "./object-name.ts";
 
 /** A check that runs a parser of ours and takes its message for the fault. */

@@ -1,6 +1,6 @@
 import type { Awaitable } from "@signet/shared/deps";
 import type { PublicKeyKind } from "@signet/shared/public-key";
-import type { TokenAlgorithm } from "./authenticate/jwk-set.ts";
+import type { TokenAlgorithm } from "@signet/shared/token-rules";
 
 export type HashName = "SHA-256" | "SHA-384" | "SHA-512";
 

@@ -1,6 +1,6 @@
 import { ecdsaSignatureFromRaw, ecdsaSignatureToRaw } from "@signet/shared/der";
 import type { PublicKeyKind } from "@signet/shared/public-key";
-import type { TokenAlgorithm } from "./authenticate/jwk-set.ts";
+import type { TokenAlgorithm } from "@signet/shared/token-rules";
 import { type Crypto, type HashName, signingHash } from "./crypto.ts";
 
 const text = new TextEncoder();

@@ -59,6 +59,38 @@ export const trustBundle = v.object({
 });
 export type TrustBundle = v.InferOutput<typeof trustBundle>;
 
+const text = v.pipe(v.string(), v.maxLength(8_192));
+
+/** A public key of an issuer of tokens: its numbers, and what they are for. */
+export const publishedJwk = v.object({
+  kty: text,
+  ...v.entriesFromList(["kid", "use", "alg", "crv", "n", "e", "x", "y"], v.optional(text)),
+});
+export type PublishedJwk = v.InferOutput<typeof publishedJwk>;
+
+/** What the CA verifies tokens with, for agents that cannot reach it for a while. All of it is public. */
+export const tokenIssuers = v.object({
+  issuers: v.pipe(
+    v.array(
+      v.object({
+        /** `iss` of its tokens. */
+        issuer: text,
+        /** Of which a token needs one. */
+        audiences: v.array(text),
+        /** Names of RFC 7518. */
+        algorithms: v.array(text),
+        maxTokenLifetimeSeconds: v.number(),
+        /** Name of the trust domain that its accounts belong to, without `spiffe://`. */
+        trustDomain: text,
+        /** JWK Set (RFC 7517 §5). */
+        keys: v.object({ keys: v.pipe(v.array(publishedJwk), v.maxLength(256)) }),
+      }),
+    ),
+    v.maxLength(256),
+  ),
+});
+export type TokenIssuers = v.InferOutput<typeof tokenIssuers>;
+
 export const certificate = v.object({
   spiffeId: v.string(),
   /** Leaf first, then intermediates; one PEM block each, no root. */

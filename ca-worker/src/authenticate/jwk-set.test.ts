@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
+import type { TokenAlgorithm } from "@signet/shared/token-rules";
 import { describe, expect, test } from "vitest";
-import { JwkSet, type TokenAlgorithm } from "./jwk-set.ts";
+import { JwkSet } from "./jwk-set.ts";
 
 const invalid = expect.objectContaining({ name: "SignetError", code: "config-invalid" });
 const ec = (namedCurve: string) => generateKeyPairSync("ec", { namedCurve });

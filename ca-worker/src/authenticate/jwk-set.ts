@@ -1,50 +1,22 @@
+import type { PublishedJwk } from "@signet/shared/ca-api";
 import { SignetError } from "@signet/shared/errors";
 import { describeIssues } from "@signet/shared/faults";
+import {
+  findJwk,
+  minRsaModulusBits,
+  type PublicJwk,
+  publicJwk,
+  signatureKeys,
+  type TokenAlgorithm,
+} from "@signet/shared/token-rules";
 import { importJWK, type JWK } from "jose";
 import * as v from "valibot";
-
-/** Signature algorithms of tokens that can be allowed: asymmetric ones only, whatever a token's header says. */
-export const tokenAlgorithms = [
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-] as const;
-export type TokenAlgorithm = (typeof tokenAlgorithms)[number];
-
-const minRsaModulusBits = 2_048;
-const minRsaModulusCharacters = Math.ceil(minRsaModulusBits / 6); // in base64url
-
-const ecAlgorithms: Readonly<Record<string, TokenAlgorithm>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512" };
-
-const knownKinds = ["RSA", "EC", "OKP"];
-
-const publicJwk = v.pipe(
-  v.looseObject({
-    kty: v.string(),
-    kid: v.optional(v.pipe(v.string(), v.nonEmpty())),
-    use: v.optional(v.string()),
-    alg: v.optional(v.string()),
-    crv: v.optional(v.string()),
-    n: v.optional(v.string()),
-  }),
-  v.check(
-    (jwk) => !("d" in jwk) && !("k" in jwk) && jwk.kty !== "oct",
-    "this is a private or symmetric key; give the public one",
-  ),
-  v.check((jwk) => jwk.kty !== "RSA" || (jwk.n ?? "").length >= minRsaModulusCharacters, "an RSA key under 2048 bits"),
-);
-type PublicJwk = v.InferOutput<typeof publicJwk>;
 
 /** The JWK Set form that a configuration may hold (RFC 7517 §5). */
 export const jwkSetSchema = v.looseObject({ keys: v.array(v.looseObject({ kty: v.string() })) });
 export type JwkSetDocument = v.InferOutput<typeof jwkSetSchema>;
+
+const publishedMembers = ["kty", "kid", "use", "alg", "crv", "n", "e", "x", "y"] as const;
 
 /** The keys of an issuer, ready to verify with: each imported once for each algorithm that it is asked for. */
 export class JwkSet {
@@ -65,18 +37,23 @@ export class JwkSet {
     const result = v.safeParse(v.looseObject({ keys: v.array(publicJwk) }), document);
     if (!result.success)
       throw new SignetError("config-invalid", `not a JWK Set: ${describeIssues(result.issues).join("; ")}`);
-    const keys = result.output.keys.filter(
-      ({ kty, use }) => knownKinds.includes(kty) && (use === undefined || use === "sig"),
-    );
+    const keys = signatureKeys(result.output.keys);
     if (keys.length === 0) throw new SignetError("config-invalid", "not a JWK Set: it has no key for signatures");
     return new JwkSet(keys);
   }
 
+  /** The numbers of each key and what they are for; nothing else that its issuer may have written there. */
+  get published(): readonly PublishedJwk[] {
+    return this.#keys.map((jwk) => {
+      const entries = publishedMembers.flatMap((name) => (typeof jwk[name] === "string" ? [[name, jwk[name]]] : []));
+      return Object.fromEntries(entries) as PublishedJwk;
+    });
+  }
+
   /** The one key that a token with this header can be signed with, or undefined where there is none or a choice. */
   async find(kid: string | undefined, algorithm: TokenAlgorithm): Promise<CryptoKey | undefined> {
-    const fitting = this.#keys.filter((jwk) => (kid === undefined || jwk.kid === kid) && fits(jwk, algorithm));
-    const [jwk, ...more] = fitting;
-    if (jwk === undefined || more.length > 0) return undefined;
+    const jwk = findJwk(this.#keys, kid, algorithm);
+    if (jwk === undefined) return undefined;
     const name = `${algorithm} ${this.#keys.indexOf(jwk)}`;
     const known = this.#imported.get(name);
     if (known !== undefined) return known;
@@ -97,11 +74,4 @@ async function importKey(jwk: PublicJwk, algorithm: TokenAlgorithm): Promise<Cry
   } catch {
     return undefined;
   }
-}
-
-function fits(jwk: PublicJwk, algorithm: TokenAlgorithm): boolean {
-  if (jwk.alg !== undefined && jwk.alg !== algorithm) return false;
-  if (jwk.kty === "RSA") return algorithm.startsWith("RS") || algorithm.startsWith("PS");
-  if (jwk.kty === "OKP") return algorithm === "EdDSA" && jwk.crv === "Ed25519";
-  return ecAlgorithms[jwk.crv ?? ""] === algorithm;
 }

@@ -1,6 +1,8 @@
+import type { PublishedJwk } from "@signet/shared/ca-api";
 import type { Clock, Logger } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
-import { JwkSet, type TokenAlgorithm } from "./jwk-set.ts";
+import type { TokenAlgorithm } from "@signet/shared/token-rules";
+import { JwkSet } from "./jwk-set.ts";
 
 /** Where the keys of an issuer come from. */
 export interface KeySource {
@@ -9,6 +11,11 @@ export interface KeySource {
    * @throws SignetError `issuer-unavailable` when no keys could be had yet
    */
   find(kid: string | undefined, algorithm: TokenAlgorithm): Promise<CryptoKey | undefined>;
+  /**
+   * All keys, as others may have them to verify with.
+   * @throws SignetError `issuer-unavailable` when no keys could be had yet
+   */
+  published(): Promise<readonly PublishedJwk[]>;
   /** Gets the keys now, where that takes a request, so that the first token need not wait. */
   warm(): Promise<void>;
   /** Grows when the keys change: what was verified with older ones must be verified again. */
@@ -17,7 +24,12 @@ export interface KeySource {
 
 /** Keys that the configuration itself holds. */
 export function fixedKeys(keys: JwkSet): KeySource {
-  return { find: (kid, algorithm) => keys.find(kid, algorithm), warm: async () => {}, generation: 0 };
+  return {
+    find: (kid, algorithm) => keys.find(kid, algorithm),
+    published: async () => keys.published,
+    warm: async () => {},
+    generation: 0,
+  };
 }
 
 // An issuer publishes a new key before it signs with it; looking again more often than this serves only attackers.
@@ -58,11 +70,20 @@ export class LoadedKeys implements KeySource {
   }
 
   async find(kid: string | undefined, algorithm: TokenAlgorithm): Promise<CryptoKey | undefined> {
-    if (this.#keys === undefined || (this.#age() > maxAgeSeconds && this.#cooledDown())) await this.#load();
+    await this.#refresh();
     const key = await this.#keys?.find(kid, algorithm);
     if (key !== undefined || !this.#cooledDown()) return key;
     await this.#load();
     return this.#keys?.find(kid, algorithm);
+  }
+
+  async published(): Promise<readonly PublishedJwk[]> {
+    await this.#refresh();
+    return this.#keys?.published ?? [];
+  }
+
+  async #refresh(): Promise<void> {
+    if (this.#keys === undefined || (this.#age() > maxAgeSeconds && this.#cooledDown())) await this.#load();
   }
 
   #age(): number {

@@ -1,11 +1,12 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { TrustDomain } from "@signet/shared/spiffe-id";
+import { type TokenAlgorithm, tokenAlgorithms } from "@signet/shared/token-rules";
 import { CompactSign } from "jose";
 import { describe, expect, test } from "vitest";
 import { nodeCrypto } from "../entry/node/crypto.ts";
 import { webCrypto } from "../webcrypto.ts";
 import { authenticate } from "./caller.ts";
-import { JwkSet, type TokenAlgorithm, tokenAlgorithms } from "./jwk-set.ts";
+import { JwkSet } from "./jwk-set.ts";
 import { fixedKeys, type KeySource } from "./key-source.ts";
 import { type Issuer, TokenVerifier } from "./service-account.ts";
 
@@ -193,6 +194,7 @@ describe("what a token says", () => {
     const { SignetError } = await import("@signet/shared/errors");
     const keys: KeySource = {
       generation: 0,
+      published: async () => [],
       warm: async () => {},
       find: async () => {
         throw new SignetError("issuer-unavailable", "down");
@@ -213,6 +215,7 @@ describe("a token that is sent again", () => {
       get generation() {
         return state.generation;
       },
+      published: async () => [],
       warm: async () => {},
       find(kid, algorithm) {
         state.asked++;

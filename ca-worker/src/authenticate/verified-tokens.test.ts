@@ -10,6 +10,7 @@ function bench() {
     get generation() {
       return state.generation;
     },
+    published: async () => [],
     warm: async () => {},
     find: async () => undefined,
   };

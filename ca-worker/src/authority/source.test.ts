@@ -196,6 +196,7 @@ describe("readiness", () => {
   function app(content: AuthorityDocument | string | Error) {
     const { source, logger } = bench(content);
     return createApp({
+      issuers: [],
       verifier: new TokenVerifier([], () => start, nodeCrypto),
       agents: "off",
       allowedKeys: ["p256"],

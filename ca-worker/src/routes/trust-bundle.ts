@@ -4,6 +4,7 @@ import { accepts } from "hono/accepts";
 import type { AppEnv } from "../app.ts";
 import type { AuthoritySource } from "../authority/source.ts";
 import { spiffeBundle } from "../respond/spiffe-bundle.ts";
+import { matches } from "./etag.ts";
 
 /** `GET /v1/trust-bundle`, as JSON or PEM. */
 export function trustBundle(authorities: AuthoritySource): Hono<AppEnv> {
@@ -52,10 +53,4 @@ function answer(
 // A cache in between must not eat up the time that a new root has to be seen in.
 function cacheSeconds(refreshHintSeconds: number): number {
   return Math.max(1, Math.floor(refreshHintSeconds / 5));
-}
-
-/** RFC 9110 §13.1.2: weak comparison, a list, or any. */
-function matches(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
-  return ifNoneMatch.split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag);
 }

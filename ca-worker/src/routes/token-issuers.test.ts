@@ -1,0 +1,48 @@
+import { SignetError } from "@signet/shared/errors";
+import { TrustDomain } from "@signet/shared/spiffe-id";
+import { expect, test } from "vitest";
+import { makeLogger } from "../../../test/support/test-logger.ts";
+import { JwkSet } from "../authenticate/jwk-set.ts";
+import { fixedKeys, type KeySource } from "../authenticate/key-source.ts";
+import { nodeCrypto } from "../entry/node/crypto.ts";
+import { tokenIssuers } from "./token-issuers.ts";
+
+const numbers = { kty: "EC", crv: "P-256", x: "x", y: "y" };
+const more = { x5c: ["MII"], x5u: "https://elsewhere", note: "internal", key_ops: ["verify"] };
+const rules = { audiences: ["ca"], algorithms: ["ES256" as const], maxTokenLifetimeSeconds: 3_600 };
+const trustDomain = TrustDomain.parse("cluster.local");
+const keysOf = (kid: string) => fixedKeys(JwkSet.parse({ keys: [{ ...numbers, kid, ...more }], note: "internal" }));
+const down: KeySource = {
+  ...keysOf("a"),
+  published: () => Promise.reject(new SignetError("issuer-unavailable", "down")),
+};
+
+function routeOf(keys: Record<string, KeySource>) {
+  const logger = makeLogger();
+  const issuers = Object.entries(keys).map(([issuer, source]) => ({ ...rules, issuer, trustDomain, keys: source }));
+  const route = tokenIssuers({ issuers, crypto: nodeCrypto, logger });
+  return { get: async () => route.request("/"), logger };
+}
+
+test("of a key its numbers and use are told, whatever else its issuer publishes", async () => {
+  const { get } = routeOf({ one: keysOf("a") });
+  expect(await (await get()).json()).toEqual({
+    issuers: [{ ...rules, issuer: "one", trustDomain: "cluster.local", keys: { keys: [{ ...numbers, kid: "a" }] } }],
+  });
+});
+
+test("an issuer whose keys cannot be had is left out and told of; the others are there", async () => {
+  const { get, logger } = routeOf({ one: down, two: keysOf("b") });
+  const response = await get();
+  expect(response.status).toBe(200);
+  expect(((await response.json()) as { issuers: unknown[] }).issuers).toMatchObject([{ issuer: "two" }]);
+  expect(logger.lines.at(-1)).toMatchObject({ level: "warn", issuer: "one", code: "issuer-unavailable" });
+});
+
+test("another key makes another etag", async () => {
+  const etags = await Promise.all(
+    ["a", "b", "a"].map(async (kid) => (await routeOf({ one: keysOf(kid) }).get()).headers.get("etag")),
+  );
+  expect(etags[0]).not.toBe(etags[1]);
+  expect(etags[0]).toBe(etags[2]);
+});
