@@ -283,6 +283,11 @@ describe("nobody to ask", () => {
     ["nobody listens", async () => "127.0.0.1:1", /no agent answers at 127\.0\.0\.1:1: nobody listens there/],
     ["not JSON", async () => serveText("<html>"), /no agent of this version: \/v1\/status is not JSON/],
     ["another program", () => serve({ hello: 1 }), /no agent of this version: \/v1\/status: version/],
+    [
+      "a time that is none",
+      () => serve({ ...well, startedAt: "yesterday" }),
+      /no agent of this version: \/v1\/status: startedAt: a time in RFC 3339/,
+    ],
     ["an older agent", async () => serveText("{}", 404), /\/v1\/status answers 404/],
     ["an answer cut short", async () => serveText("x", 200, 100), /no agent answers/],
   ])("%s", async (_how, prepare, message) => {

@@ -24,7 +24,10 @@ function spoiled(value: unknown): fc.Arbitrary<unknown> {
       : fc.constant(value);
   const anyText = fc.string({ unit: "binary", maxLength: 40 });
   const other = typeof value === "string" ? fc.oneof(anyText, fc.jsonValue()) : fc.jsonValue();
-  return fc.oneof({ weight: 60, arbitrary: whole }, { weight: 1, arbitrary: other });
+  // A time that is none, or a wrong type, spoils the whole; other texts may be anything.
+  const isFree = typeof value === "string" && !/^\d{4}-|^(?:healthy|untried|failing)$/.test(value);
+  if (isFree) return fc.oneof({ weight: 3, arbitrary: whole }, { weight: 1, arbitrary: anyText });
+  return fc.oneof({ weight: 200, arbitrary: whole }, { weight: 1, arbitrary: other });
 }
 
 test("whatever answers is shown without a control character, or refused as no agent", async () => {
@@ -44,5 +47,5 @@ test("whatever answers is shown without a control character, or refused as no ag
     }),
     { numRuns: 200 },
   );
-  expect(shownTimes).toBeGreaterThan(0);
+  expect(shownTimes).toBeGreaterThan(20);
 });
