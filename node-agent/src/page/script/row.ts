@@ -1,6 +1,6 @@
 import type { WorkloadView } from "../../workload-view.ts";
 import { fromTemplate, say, sayTime, setMood, within } from "./dom.ts";
-import type { Judgement, Mood } from "./judgement.ts";
+import type { Judgement } from "./judgement.ts";
 import { ago, inWords, several, span } from "./words.ts";
 
 /** The row of one workload. It writes to the document only what is new. */
@@ -44,7 +44,7 @@ export class Row {
     sayTime(this.#last, workload.lastIssuedAt, ago((now - Date.parse(workload.lastIssuedAt)) / 1_000));
     say(this.#pill, state);
     setMood(this.#pill, mood);
-    this.#setMood(mood);
+    setMood(this.element, mood);
     // The name of an image is heard in whole each time it is reached, so it says it all.
     const label = `${left}; ${next}`;
     if (this.#bar.ariaLabel !== label) this.#bar.ariaLabel = label;
@@ -52,10 +52,6 @@ export class Row {
     this.#set("--due", due);
     this.#set("--window-from", window.from);
     this.#set("--window-to", window.to);
-  }
-
-  #setMood(mood: Mood): void {
-    setMood(this.element, mood);
   }
 
   // A tenth of a percent is less than a pixel.
