@@ -58,6 +58,7 @@ const errors: Partial<Record<SignetErrorCode, string>> = {
   "ca-busy": "The CA is busy",
   "ca-refused": "The CA refuses",
   "ca-answer-invalid": "The CA's answer was wrong and is not used",
+  "ca-identity-differs": "The CA gave a certificate for another identity, which is not used",
   "cannot-sign": "The CA cannot sign at the moment",
   "rate-limited": "The CA limits how often it may be asked",
   "issuer-unavailable": "The CA cannot reach the issuer of tokens",
