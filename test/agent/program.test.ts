@@ -174,7 +174,7 @@ describe("a life", () => {
       expect(metrics).toMatch(/signet_agent_issuance_total\{result="issued"\} 1/);
       expect(metrics).toContain("signet_agent_ca_request_seconds_count 1");
       expect(metrics).toMatch(
-        /certificate_expiry_timestamp_seconds\{spiffe_id="spiffe:\/\/cluster.local\/ns\/foo\/sa\/sleep",pod="foo\/sleep-\d+"\} \d{10}/,
+        /certificate_expiry_timestamp_seconds\{spiffe_id="spiffe:\/\/cluster.local\/ns\/foo\/sa\/sleep",workload="foo\/sleep-\d+"\} \d{10}/,
       );
       agent.child.kill(signal);
       expect(await agent.exit).toBe(0);
