@@ -52,10 +52,10 @@ test("a CA that is well has no fault, and is asked for nothing", async () => {
     "ok this machine's clock agrees with the CA's",
     "ok trust domain cluster.local, bundle sequence 3",
     "ok root CN=root ends in 29d 23h",
-    "ok it accepts the node token, or wants none",
+    "ok it accepts the node token",
   ]);
   expect(code).toBe(0);
-  expect(ca.batches).toEqual([{ token, body: '{"requests":[]}' }]);
+  expect(ca.batches).toEqual([token, undefined].map((one) => ({ token: one, body: '{"requests":[]}' })));
 });
 
 test("of several URLs each has its own section", async () => {
@@ -175,22 +175,26 @@ describe("clocks", () => {
   });
 });
 
-describe("without a node token", () => {
-  test("a CA that wants one", async () => {
-    ca.answers[batch] = problem(401, "token-missing");
-    const examined = await examine({
-      flags: { caUrl: ca.url, trustDomain: "cluster.local", socket: here.at("s"), admin: "off" },
-    });
+describe("node binding", () => {
+  const bare = () =>
+    examine({ flags: { caUrl: ca.url, trustDomain: "cluster.local", socket: here.at("s"), admin: "off" } });
+  const isOff =
+    "warn it wants no node token: node binding is off there, and a token that leaks from a pod signs from anywhere";
+
+  test("a CA that wants a node token, and there is none", async () => {
+    const examined = await bare();
     expect(examined.sections.CA).toContain("fail it wants a node token, and there is none");
     expect(examined.sections.node?.[0]).toMatch(/^warn there is none/);
+    expect(ca.batches).toHaveLength(1);
   });
 
-  test("a CA that wants none", async () => {
-    const examined = await examine({
-      flags: { caUrl: ca.url, trustDomain: "cluster.local", socket: here.at("s"), admin: "off" },
-    });
-    expect(examined.sections.CA).toContain("ok it wants no node token: node binding is off there");
-    expect(ca.batches[0]?.token).toBeUndefined();
+  test("a CA that wants none, whether there is one or not", async () => {
+    ca.answers[batch] = problem(400, "malformed-request");
+    expect((await bare()).sections.CA).toContain(isOff);
+    const examined = await look();
+    expect(examined.ca).toContain(isOff);
+    expect(mendOf(examined, "it wants no node token")).toContain("nodeBinding");
+    expect(examined.code).toBe(1);
   });
 });
 

@@ -94,7 +94,6 @@ export class Surroundings {
       "/healthz": { body: { status: "ok" } },
       "/readyz": { body: { status: "ready" } },
       "/v1/trust-bundle": { body: { trustDomain: "cluster.local", sequence: 3, refreshHintSeconds: 60, roots } },
-      "/v1/certificates/batch": problem(400, "malformed-request"),
     };
     const server: Server = tls === undefined ? createServer() : createHttpsServer(tls);
     server.on("request", async (request, response) => {
@@ -102,8 +101,10 @@ export class Surroundings {
       let body = "";
       for await (const chunk of request.setEncoding("utf8")) body += chunk;
       if (path === "/v1/certificates/batch") {
-        const token = request.headers["signet-node-token"];
-        batches.push({ token: typeof token === "string" ? token : undefined, body });
+        const { "signet-node-token": sent } = request.headers;
+        const token = typeof sent === "string" ? sent : undefined;
+        batches.push({ token, body });
+        usual[path] = token === undefined ? problem(401, "token-missing") : problem(400, "malformed-request");
       }
       const answer = answers[path] ?? usual[path] ?? { status: 404 };
       if (answer === "hang") return;

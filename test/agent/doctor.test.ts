@@ -91,7 +91,7 @@ CA http://${host}/
   ok    this machine's clock agrees with the CA's
   ok    trust domain cluster.local, bundle sequence 1
   ok    root CN=Signet Root DATE, O=cluster.local ends in SPAN
-  ok    it accepts the node token, or wants none
+  ok    it accepts the node token
 
 agent at ${settings().admin}
   ok    it is ready

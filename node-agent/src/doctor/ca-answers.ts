@@ -16,9 +16,9 @@ export interface CaAnswers {
   /** When `ready` was asked for and had come, in seconds since the epoch on our clock. */
   readonly askedAt: { readonly before: number; readonly after: number };
   readonly bundle: HttpAnswer | string;
-  /** A batch of nothing, with the agent's token where `hasToken`. */
-  readonly batch: HttpAnswer | string;
-  readonly hasToken: boolean;
+  /** To a batch of nothing; undefined where there is no token to send with it. */
+  readonly withToken: HttpAnswer | string | undefined;
+  readonly withoutToken: HttpAnswer | string;
 }
 
 // A CA's `date` counts whole seconds, and clocks that are kept by NTP agree to less than one.
@@ -115,20 +115,20 @@ function examineRoot(pem: string, at: number, now: number): Finding {
   return ok(`root ${name} ends ${fromNow(end, now)}`);
 }
 
-function examineAcceptance({ batch, hasToken }: CaAnswers): Finding {
-  if (typeof batch === "string") return fail(batch, "see the CA's log");
-  const { status } = batch;
-  const read = v.safeParse(problem, jsonOf(batch.body));
-  const code =
-    read.success && read.output.type.startsWith(problemTypePrefix)
-      ? read.output.type.slice(problemTypePrefix.length)
-      : "";
+function examineAcceptance({ withoutToken, withToken }: CaAnswers): Finding {
+  const answer = withToken ?? withoutToken;
+  if (typeof answer === "string") return fail(answer, "see the CA's log");
+  const { status } = answer;
+  const code = codeOf(answer);
+  const agents = '"nodeBinding": { "agents": [...] }';
   if (status === 400 && code === "malformed-request") {
-    return ok(
-      hasToken ? "it accepts the node token, or wants none" : "it wants no node token: node binding is off there",
+    if (withToken !== undefined && codeOf(withoutToken) === "token-missing") return ok("it accepts the node token");
+    return warn(
+      "it wants no node token: node binding is off there, and a token that leaks from a pod signs from anywhere",
+      `${agents} in the CA's configuration binds pods' tokens to their nodes; it needs Kubernetes 1.30`,
     );
   }
-  if (status === 401 && code === "token-missing" && !hasToken) {
+  if (code === "token-missing" && withToken === undefined) {
     return fail("it wants a node token, and there is none", "give --node-token FILE, the agent's own projected token");
   }
   if (status === 401) {
@@ -141,7 +141,7 @@ function examineAcceptance({ batch, hasToken }: CaAnswers): Finding {
   if (status === 403) {
     return fail(
       "it knows the node token, and its service account is none of the agents'",
-      'put NAMESPACE/SERVICEACCOUNT of the token, above, into "nodeBinding": { "agents": [...] } of the CA\'s configuration',
+      `put NAMESPACE/SERVICEACCOUNT of the token, above, into ${agents} of the CA's configuration`,
     );
   }
   if (status === 404 || status === 405) {
@@ -155,6 +155,13 @@ function examineAcceptance({ batch, hasToken }: CaAnswers): Finding {
     return fail(`it cannot say now whether it accepts the node token: it answers ${status} ${code}`.trimEnd(), hint);
   }
   return fail(`an empty batch is answered with ${status} ${code}`.trimEnd(), isItTheCa);
+}
+
+/** The code of a problem that a CA tells of, "" where it tells of none. */
+function codeOf(answer: HttpAnswer | string): string {
+  const read = v.safeParse(problem, typeof answer === "string" ? undefined : jsonOf(answer.body));
+  const isOurs = read.success && read.output.type.startsWith(problemTypePrefix);
+  return isOurs ? read.output.type.slice(problemTypePrefix.length) : "";
 }
 
 function jsonOf(text: string): unknown {

@@ -16,7 +16,8 @@ const limits = { timeoutMilliseconds: 5_000, maxBytes: 512 * 1_024 };
 
 /**
  * Looks at one URL of the CA, from its name to whether it accepts the agent's token. The last is asked with a batch of
- * nothing: whoever may ask for a batch is told that this one is empty, whoever may not is told that. Nothing is signed.
+ * nothing, with the token and without: whoever may ask for a batch is told that this one is empty, whoever may not is told
+ * that. Nothing is signed.
  * @param nodeToken undefined where there is none that could be sent
  */
 export async function examineCa(url: URL, patient: Patient, nodeToken: string | undefined): Promise<Section> {
@@ -99,6 +100,17 @@ async function ask(
   const base = url.href.replace(/\/$/, "");
   const get = (path: string) =>
     one({ method: "GET", url: new URL(base + path), headers: { accept: "application/json" } });
+  const batch = (token: string | undefined) =>
+    one({
+      method: "POST",
+      url: new URL(`${base}/v1/certificates/batch`),
+      headers: {
+        accept: "application/json",
+        "content-type": "application/json",
+        ...(token === undefined ? {} : { [nodeTokenHeader]: token }),
+      },
+      body: '{"requests":[]}',
+    });
   // The first request opens the connection; what the second one takes is what a request takes.
   const health = await get("/healthz");
   const before = now();
@@ -109,17 +121,8 @@ async function ask(
     ready,
     askedAt: { before, after },
     bundle: await get("/v1/trust-bundle"),
-    hasToken: nodeToken !== undefined,
-    batch: await one({
-      method: "POST",
-      url: new URL(`${base}/v1/certificates/batch`),
-      headers: {
-        accept: "application/json",
-        "content-type": "application/json",
-        ...(nodeToken === undefined ? {} : { [nodeTokenHeader]: nodeToken }),
-      },
-      body: '{"requests":[]}',
-    }),
+    withToken: nodeToken === undefined ? undefined : await batch(nodeToken),
+    withoutToken: await batch(undefined),
   };
 
   async function one(request: Parameters<typeof exchange>[1]): Promise<HttpAnswer | string> {
