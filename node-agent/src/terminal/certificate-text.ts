@@ -7,12 +7,13 @@ export function nameText(name: string | undefined): string {
 }
 
 /** Seconds since the epoch at which a certificate ends. */
-export function endOf({ validToDate }: X509Certificate): number {
-  return validToDate.getTime() / 1_000;
+export function endOf({ validTo }: X509Certificate): number {
+  // Node 20 has no validToDate; its text is OpenSSL's, `Nov 25 16:00:00 2026 GMT`.
+  return Date.parse(validTo) / 1_000;
 }
 
-export function startOf({ validFromDate }: X509Certificate): number {
-  return validFromDate.getTime() / 1_000;
+export function startOf({ validFrom }: X509Certificate): number {
+  return Date.parse(validFrom) / 1_000;
 }
 
 export function serialOf({ serialNumber }: X509Certificate): string {
