@@ -12,9 +12,9 @@ export interface FollowedFileOptions<Value> {
 }
 
 /**
- * A file that somebody else replaces. It is looked at when its value is needed and read when it has changed: the kubelet
- * replaces files by renaming, which watches of single files miss. While it cannot be read, or is cut short as on a full disk,
- * the value from before stays, and that is logged once for each reason.
+ * A file that somebody else replaces. It is looked at when its value is needed and read when it has changed: a kubelet
+ * replaces files by renaming, which watches of single files miss. While it cannot be read, or is cut short as on a full
+ * disk, the value from before stays, and that is logged once for each reason.
  */
 export class FollowedFile<Value> {
   readonly #options: FollowedFileOptions<Value>;

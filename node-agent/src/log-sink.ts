@@ -6,10 +6,10 @@ export type WriteBytes = (bytes: Uint8Array) => number;
 const newline = 0x0a;
 
 /**
- * A place for log lines that never ends the process nor holds it up: a line that cannot be written is lost and counted,
- * be the disk full (ENOSPC), the reader gone (EPIPE) or the reader asleep with a full pipe (EAGAIN). Lines are written
- * in order and at once, so that the last one before an end is there, too; the first that can be written after a gap says
- * how many are missing.
+ * A place for log lines that never ends the process nor holds it up: a line that cannot be written is lost and
+ * counted, be the disk full (ENOSPC), the reader gone (EPIPE) or the reader asleep with a full pipe (EAGAIN). Lines
+ * are written in order and at once, so that the last one before an end is there, too; after a gap comes a line that
+ * says how many are missing.
  */
 export class LogSink {
   readonly #write: WriteBytes;
@@ -51,9 +51,9 @@ export class LogSink {
 }
 
 /**
- * Standard error. Where it is a pipe it is opened once more, for us alone and without blocking: a reader that has fallen
- * asleep, as a container runtime on a full disk does, would else stop the whole agent with the first line that does not
- * fit into the pipe.
+ * Standard error. Where it is a pipe it is opened once more, for us alone and without blocking: a reader that sleeps,
+ * as a container runtime on a full disk does, would else stop the whole agent with the first line that does not fit
+ * into the pipe.
  */
 export function standardError(): WriteBytes {
   const descriptor = openWithoutBlocking() ?? 2;

@@ -84,7 +84,7 @@ describe("a pod's socket that was taken away is made again, without the kubelet,
   });
 });
 
-test("what cannot be made again is logged once; a fresh token is taken all the same, and the socket comes later", async () => {
+test("what cannot be made again is logged once; a fresh token is taken; the socket comes later", async () => {
   const pod = aPod();
   await kubelet.publish({ pod, token: world.ca.token(pod, { lifetime: 600 }) });
   const stream = streamIn(pod);

@@ -1,12 +1,15 @@
 /** Agents as processes: killed, replaced, started twice, started without a CA. */
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, symlinkSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { until } from "../support/poll.ts";
 import { ensureBuilt } from "../support/repo.ts";
-import { answer, OutageWorld, untilLogged } from "./outage-world.ts";
+import { aPod } from "./csi-world.ts";
+import { Kubelet } from "./kubelet.ts";
+import { answer, metric, OutageWorld, untilLogged } from "./outage-world.ts";
 import { makePod, serialOf } from "./world.ts";
 
 let world: OutageWorld;
@@ -73,7 +76,7 @@ test("of agents that are started at once one serves; the others give up with 73 
     .next();
 });
 
-test("an agent that is started without a CA serves, is alive but not ready, and goes on once the CA is there", async () => {
+test("an agent that is started without a CA is alive but not ready, and goes on once the CA is there", async () => {
   const token = world.ca.token(makePod());
   const first = await world.serving();
   await world
@@ -99,7 +102,42 @@ test("an agent that is started without a CA serves, is alive but not ready, and 
   expect(second.program.isRunning).toBe(true);
 });
 
-test("its pods come back at once: the CA sees few connections, and each pod gets a certificate of its own", async () => {
+test("a node that lost its power: dead sockets, an empty /run, and pods that come before their tokens", async () => {
+  const kubelet = new Kubelet(world.folder);
+  const csi = [...["--csi-socket", kubelet.csiSocket], "--kubelet-dir", kubelet.directory, "--node-name", "node-1"];
+  const pod = aPod();
+  const volume = { pod, token: world.ca.token(pod) };
+  // The path as the pod has it, which is short enough for a socket.
+  const mounted = join(world.folder, "mounted");
+  symlinkSync(kubelet.target({ pod }), mounted);
+  const inPod = () =>
+    world
+      .client(join(mounted, "socket"))
+      .stream({})
+      .request({ names: ["default"] });
+
+  const before = await world.launch({ moreArgs: csi });
+  await until("the registration", () => kubelet.register(), { giveUp: before.program.failure });
+  await kubelet.publish(volume);
+  await inPod().next();
+  await before.program.stop("SIGKILL");
+  rmSync(join(world.folder, "sds"), { recursive: true });
+  for (const dead of [kubelet.csiSocket, kubelet.registrationSocket, kubelet.socket({ pod })]) {
+    expect(existsSync(dead)).toBe(true);
+  }
+
+  const after = await world.launch({ moreArgs: csi });
+  await until("the registration", () => kubelet.register(), { giveUp: after.program.failure });
+  const stream = inPod();
+  expect(await metric(after, "signet_agent_csi_volumes")).toBe(1);
+  // The very stream from before the token has come.
+  await kubelet.publish(volume);
+  await stream.next();
+  await until("readiness", async () => (await answer(after, "readyz")).status === 200);
+  kubelet.close();
+});
+
+test("its pods come back at once: the CA sees few connections, each pod gets a certificate of its own", async () => {
   const door = await countingDoor(Number(new URL(world.ca.url).port));
   const pods = Array.from({ length: 200 }, () => world.ca.token(makePod()));
   const first = await world.serving({ caUrl: door.url });

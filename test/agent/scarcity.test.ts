@@ -106,7 +106,7 @@ describe.skipIf(!isRoot && process.env.CI === undefined)("a full disk (needs roo
     await until("readiness", async () => (await answer(agent, "readyz")).status === 200);
   });
 
-  test("it is mounted read-only: clients still connect; what is taken away comes back once it is writable", async () => {
+  test("it is mounted read-only: clients still connect; what is taken away comes back later", async () => {
     const directory = join(world.folder, "sds");
     const agent = await world.serving({ under: withDisk(directory, "nr_inodes=16") });
     const remount = (how: "ro" | "rw") =>
@@ -212,7 +212,8 @@ test("standard error that would block is not what lines are written to", async (
   const script = `
     import { readFileSync } from "node:fs";
     import { standardError } from ${JSON.stringify(join(repoRoot, "node-agent/src/log-sink.ts"))};
-    const isBlocking = (parseInt(/flags:\\s+(\\d+)/.exec(readFileSync("/proc/self/fdinfo/2", "utf8"))[1], 8) & 0o4000) === 0;
+    const flags = /flags:\\s+(\\d+)/.exec(readFileSync("/proc/self/fdinfo/2", "utf8"))[1];
+    const isBlocking = (parseInt(flags, 8) & 0o4000) === 0;
     const write = standardError();
     let code;
     while (code === undefined) try { write(new Uint8Array(1_000)); } catch (error) { code = error.code; }
@@ -225,7 +226,7 @@ test("standard error that would block is not what lines are written to", async (
   expect(stdout.trim()).toBe("true EAGAIN");
 });
 
-test("the node's token is written on a full disk, empty: the agent goes on with the one before, then takes the next", async () => {
+test("the node's token is written on a full disk, empty: the one before stays in use until the next", async () => {
   world.ca.leafSeconds = 2;
   const before = world.ca.token(makePod());
   writeFileSync(world.nodeToken, before);

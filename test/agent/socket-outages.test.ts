@@ -143,7 +143,7 @@ describe("made again, while streams that are there live on", () => {
     }
   });
 
-  test("pods that have mounted a directory that was moved away find the socket in it, as new ones do in the new", async () => {
+  test("pods that have a directory that was moved away find the socket in it, as new ones do in the new", async () => {
     const moved = join(world.folder, "moved");
     renameSync(directory, moved);
     mkdirSync(directory);

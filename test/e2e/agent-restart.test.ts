@@ -53,7 +53,7 @@ it.each(["SIGTERM", "SIGKILL"] as const)(
   },
 );
 
-it("without a CA: the next agent waits for it, Envoys go on with what they have, and get more once it is back", async () => {
+it("without a CA: the next agent waits for it, Envoys go on, and get more once it is back", async () => {
   await underLoad(async () => {
     const door: ClosedDoor = await world.killCa();
     const before = await serials();

@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 const certificates = () => Promise.all(mesh.workloads.map(({ envoy }) => envoy.admin.certificate()));
-/** Waits for a moment of the certificates' lives: that is what this is about, so that nothing else can be waited for. */
+/** Waits for a moment of the certificates' lives: there is nothing else to wait for. */
 const untilPast = (milliseconds: number) =>
   until("that moment", () => Date.now() > milliseconds, { within: lifeSeconds * 1_500 });
 

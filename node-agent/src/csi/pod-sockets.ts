@@ -53,8 +53,8 @@ export class PodSockets {
   }
 
   /**
-   * Makes the socket of a pod that was there before this agent; its token is still to come. What fails is tried again by
-   * {@link keep}.
+   * Makes the socket of a pod that was there before this agent; its token is still to come. {@link keep} tries again
+   * what fails.
    * @throws SignetError as {@link publish}
    */
   async restore(target: VolumeTarget): Promise<void> {
@@ -80,9 +80,10 @@ export class PodSockets {
   }
 
   /**
-   * Makes sockets again that were taken away, or could not be restored, before the kubelet publishes their volumes again.
-   * Looked for every 10 s, one lstat for each: a watch for each pod would use up the node's inotify instances. What fails is tried again with the next
-   * round and logged once for each reason; streams that are there live on.
+   * Makes sockets again that were taken away, or could not be restored, before the kubelet publishes their volumes
+   * again. Looks for them every 10 s, with one lstat for each: a watch for each pod would use up the node's inotify
+   * instances. What fails is tried again with the next round and logged once for each reason; streams that are there
+   * live on.
    */
   keep(agenda: Agenda): void {
     const look = async () => {

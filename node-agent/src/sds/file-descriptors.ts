@@ -9,10 +9,10 @@ const mostForItself = 64;
 const plenty = 2_048;
 
 /**
- * Keeps clients from using up the file descriptors of this process (RLIMIT_NOFILE): of the limit, a third but at most 64
- * are the agent's own; where pods have sockets of their own, half of the rest is out of the shared socket's reach, so that
- * it starves neither them nor the kubelet. A connection for which there is no room takes the place of
- * one for which nobody vouches, or is closed at once; those that are there go on, and so does asking the CA.
+ * Keeps clients from using up the file descriptors of this process (RLIMIT_NOFILE). A third of the limit, at most 64,
+ * is the agent's own; where pods have sockets of their own, half of the rest is out of the shared socket's reach, so
+ * that it starves neither them nor the kubelet. A connection for which there is no room takes the place of one for
+ * which nobody vouches, or is closed at once; those that are there go on, and so does asking the CA.
  */
 export class FileDescriptors {
   /** undefined where it is not known or there is none. */

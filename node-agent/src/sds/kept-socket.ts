@@ -50,24 +50,24 @@ const longestRetrySeconds = 30;
 const settleSeconds = 0.02;
 // A directory that was moved away may be what running pods have mounted; each costs two file descriptors.
 const maxFormer = 4;
-// An agent that is stopping gives its socket up first of all; one that was killed without a word has given it up already.
+// An agent that is stopping gives its socket up first of all; one that was killed has given it up already.
 const patienceTries = 50;
 const patienceMilliseconds = 100;
 
 /**
- * A socket that stays at its path, whatever happens there:
+ * A socket that stays at its path. Connections that are there live on in each of these cases:
  *
- * | what happens                                   | what the agent does                                                  |
- * | ---------------------------------------------- | -------------------------------------------------------------------- |
- * | file removed, or replaced by a dead socket     | makes it again within 0.1 s (5 s without inotify), at most once a second |
- * | directory deleted                              | makes it again with the mode and owner it had, and the socket in it  |
- * | directory moved away and made anew, or mounted over | makes the socket in the new one and serves those who have the old one, too |
- * | another live process' socket, or a file that is none, at the path | leaves it, reports, takes the path back once it is free |
- * | directory not writable, disk full, out of file descriptors | reports, tries again after 1 s, 2 s, ... 30 s              |
- * | mounted directory deleted on the host          | reports, and that a restart of the container helps                   |
- * | mounted directory moved away on the host       | reports; goes on for the pods that have it mounted                   |
+ * | what happens                               | what the agent does                                                |
+ * | ------------------------------------------ | ------------------------------------------------------------------ |
+ * | file removed, or a dead socket there       | makes it again within 0.1 s (without inotify 5 s), once a second   |
+ * | directory deleted                          | makes it again with its mode and owner, and the socket in it       |
+ * | directory moved away and made anew         | makes the socket in the new one; serves who has the old one, too   |
+ * | another's live socket, or another file     | leaves it, reports, and takes the path back once it is free        |
+ * | directory not writable, disk full          | reports, and tries again after 1 s, 2 s, ... 30 s                  |
+ * | mounted directory deleted on the host      | reports, and that only a new container helps                       |
+ * | mounted directory moved on the host        | reports within a minute; goes on for pods that have it mounted     |
  *
- * Connections live on in each of these. What cannot be mended is logged once for each reason, and told by {@link fault}.
+ * What cannot be mended is logged once for each reason and told by {@link fault}.
  */
 export class KeptSocket {
   readonly #options: KeptSocketOptions;

@@ -138,9 +138,9 @@ async function clearStale(place: Place, log: Logger): Promise<void> {
   log.info({ path: shown }, "took the place of a socket that nobody serves any more");
 }
 
-// Several agents can see the same stale socket at once, and there is no way to remove a file only if it is still the one
-// that was looked at. So the one who may remove it is who gives it a second name first: a link is made by one of them only,
-// and shows what there was at the path at that moment.
+// Several agents can see the same stale socket at once, and a file cannot be removed on condition that it is still the
+// one that was looked at. So who gives it a second name first may remove it: one of them alone can make that link, and
+// it shows what there was at the path at that moment.
 function removeStale(place: Place, stale: Stats): void {
   const { path } = place;
   const claim = join(dirname(path), `.${basename(path)}.stale`);
