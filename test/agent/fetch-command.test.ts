@@ -115,7 +115,7 @@ verified
 
 describe("--out", () => {
   test("writes files that OpenSSL and Envoy read, the key for its owner alone, and says so", async () => {
-    const { code, told } = await fetch({ out: at("identity") });
+    const { code, told } = await fetch({ out: at("identity"), name: ["default"] });
     expect(code).toBe(0);
     const [key, svid, bundle] = ["key.pem", "svid.pem", "bundle.pem"].map((name) => at(`identity/${name}`));
     expect(told).toContain(`wrote ${key}: a private key`);

@@ -96,10 +96,10 @@ function asAsked(names: readonly string[], { secrets }: Harvest): SeenSecret[] {
 }
 
 function questionOf(flags: FetchFlags, svidName: string, bundleName: string): Question {
-  const { delta, name, token, validator, verify: verifies } = flags;
+  const { delta, name, out, token, validator, verify: verifies } = flags;
   const names = new Set(name ?? [svidName, bundleName]);
-  // A chain can be held against nothing else.
-  if (verifies === true) names.add(bundleName);
+  // A chain can be held against nothing else, neither now nor by whoever gets the files.
+  if (verifies === true || out !== undefined) names.add(bundleName);
   return {
     method: delta === true ? "DeltaSecrets" : "StreamSecrets",
     names: [...names],
