@@ -41,8 +41,9 @@ export class FileDescriptors {
       const lowestFree = openSync("/dev/null", "r");
       closeSync(lowestFree);
       return lowestFree <= this.#bounds[kind];
-    } catch {
-      return false;
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      return code !== "EMFILE" && code !== "ENFILE";
     }
   }
 }
