@@ -32,6 +32,10 @@ const elsewhere = set("ca.enabled=false", "agent.caUrl=https://ca.example.com:84
 const valueSets = {
   "as it comes": [],
   "with a CA elsewhere": elsewhere,
+  "with a CA elsewhere at two URLs": set(
+    "ca.enabled=false",
+    "agent.caUrl=https://a.example.com:8443\\,https://b.example.com",
+  ),
   "with a CA elsewhere that is pinned": [...elsewhere, "--set", `agent.caCert=${pem}`],
   "without the shared socket": set("agent.sharedSocket.enabled=false"),
   "without the CSI driver": set("agent.csi.enabled=false"),
