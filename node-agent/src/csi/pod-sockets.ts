@@ -93,8 +93,10 @@ export class PodSockets {
       for (const socket of [...this.#sockets.values()]) if (!socket.isInPlace) await this.#mend(socket);
       plan();
     };
+    let rounds = 0;
     const plan = () => {
-      agenda.after(this.#unrestored.size > 0 ? restoreAgainSeconds : checkSeconds, () => void look());
+      const soon = Math.min(checkSeconds, restoreAgainSeconds * ++rounds);
+      agenda.after(this.#unrestored.size > 0 ? soon : checkSeconds, () => void look());
     };
     plan();
   }
