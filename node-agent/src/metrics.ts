@@ -40,6 +40,8 @@ export class Metrics {
   bundleFailures = 0;
   /** The kubelet's requests for a pod's socket by result: `published` or the code of the error. */
   readonly publishing = new Map<string, number>();
+  /** Tokens that were found good by what the CA has published, while the CA itself could not be asked. */
+  tokensVerifiedOffline = 0;
   /** Seconds since the epoch of the last answer of the CA that was no failure. */
   caLastSuccess: number | undefined;
   /** Requests to the CA, by `<url> <result>`: `ok`, or the code of the error. */

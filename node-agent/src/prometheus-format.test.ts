@@ -7,14 +7,14 @@ test("values, labels and help are written as the format wants them", () => {
       name: "a_total",
       type: "counter",
       help: 'back\\slash, "quotes" and\nlines',
-      samples: () => [
+      samples: [
         { value: 1.5, labels: { path: 'C:\\"x"\n', n: 2 } },
         { value: Number.POSITIVE_INFINITY },
         { value: Number.NEGATIVE_INFINITY, labels: {} },
         { value: 0, suffix: "_sum" },
       ],
     },
-    { name: "b", type: "gauge", help: "nothing yet", samples: () => [] },
+    { name: "b", type: "gauge", help: "nothing yet", samples: [] },
   ]);
   expect(text.split("\n")).toEqual([
     '# HELP a_total back\\\\slash, "quotes" and\\nlines',

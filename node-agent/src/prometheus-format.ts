@@ -13,18 +13,24 @@ export interface Family {
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
-  /** Asked at each scrape. */
-  readonly samples: () => readonly Sample[];
+  readonly samples: readonly Sample[];
 }
 
 export const contentType = "text/plain; version=0.0.4; charset=utf-8";
 
 export function formatFamilies(families: readonly Family[]): string {
+  // The same labels, said for several families, are written out once.
+  const written = new Map<Labels, string>();
+  const write = (labels: Labels): string => {
+    const known = written.get(labels) ?? formatLabels(labels);
+    written.set(labels, known);
+    return known;
+  };
   let text = "";
   for (const { help, name, samples, type } of families) {
     text += `# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${type}\n`;
-    for (const { labels, suffix = "", value } of samples()) {
-      text += `${name}${suffix}${labels === undefined ? "" : formatLabels(labels)} ${formatValue(value)}\n`;
+    for (const { labels, suffix = "", value } of samples) {
+      text += `${name}${suffix}${labels === undefined ? "" : write(labels)} ${formatValue(value)}\n`;
     }
   }
   return text;

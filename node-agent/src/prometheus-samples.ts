@@ -10,7 +10,7 @@ export function counter(name: string, help: string, samples: Family["samples"]):
 }
 
 export function histogram(name: string, help: string, of: Histogram): Family {
-  return { name, type: "histogram", help, samples: () => histogramOf(of) };
+  return { name, type: "histogram", help, samples: histogramOf(of) };
 }
 
 /** A value without labels; nothing where there is none yet. */

@@ -21,6 +21,7 @@ const families = {
     "signet_agent_sds_refused_streams_total",
     "signet_agent_sds_unknown_names_total",
     "signet_agent_sockets_restored_total",
+    "signet_agent_tokens_verified_offline_total",
   ],
   gauge: [
     "signet_agent_build_info",
