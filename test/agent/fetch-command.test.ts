@@ -6,6 +6,7 @@ import type { FetchFlags } from "@signet/node-agent/fetch/flags";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../support/poll.ts";
 import { testIo } from "./command-io.ts";
+import { aPod, CsiWorld } from "./csi-world.ts";
 import { makePod, World } from "./world.ts";
 
 let world: World;
@@ -200,6 +201,18 @@ describe("what does not come", () => {
     expect(failure).toMatchObject({ code: "config-invalid", message: expect.stringMatching(message) });
     expect(String(failure)).not.toContain("secret-password");
   });
+});
+
+test("a pod's own socket needs no token, and its long path is no hindrance", async () => {
+  const csi = await CsiWorld.start();
+  const owner = aPod("cart");
+  await csi.kubelet.publish({ pod: owner, token: csi.world.ca.token(owner) });
+  const { io, shown } = testIo({ now: csi.world.clock.now });
+  const socket = csi.kubelet.socket({ pod: owner });
+  expect(socket.length).toBeGreaterThan(107);
+  expect(await runFetch({ socket, verify: true, timeout: 30 }, io)).toBe(0);
+  expect(shown()).toContain("SPIFFE ID   spiffe://cluster.local/ns/foo/sa/cart\n");
+  await csi.stop();
 });
 
 test("--watch shows each change until interrupted", async () => {
