@@ -32,21 +32,39 @@ export interface CallerChecks {
  * Reads a token as far as that goes without keys, to refuse early what the CA would refuse anyway.
  * @throws SignetError `malformed-token`, `token-expired`, `wrong-node`
  */
-export function readCaller(token: string, { now, trustDomain, nodeUid }: CallerChecks): Caller {
+export function readCaller(token: string, checks: CallerChecks): Caller {
+  return callerReader(checks)(token);
+}
+
+/** As {@link readCaller} for many: the streams of one Envoy come one after the other, and share what is read once. */
+export function callerReader(checks: CallerChecks): (token: string) => Caller {
+  let last: Caller | undefined;
+  return (token) => {
+    const caller = last?.token === token ? last : decode(token, checks.trustDomain);
+    check(caller.claims, checks);
+    last = caller;
+    return caller;
+  };
+}
+
+function decode(token: string, trustDomain: TrustDomain): Caller {
   const claims = readServiceAccountClaims(decodeTokenUnverified(token));
-  if (claims.expiresAt <= now()) {
-    throw new SignetError("token-expired", "token expired; come back with a fresh one");
-  }
-  const own = nodeUid();
-  if (own !== undefined && claims.nodeUid !== undefined && claims.nodeUid !== own) {
-    throw new SignetError("wrong-node", "the token belongs to a pod of another node");
-  }
   return {
     token,
     tokenHash: createHash("sha256").update(token).digest("base64"),
     claims,
     spiffeId: serviceAccountId(trustDomain, claims),
   };
+}
+
+function check({ expiresAt, nodeUid }: ServiceAccountClaims, checks: CallerChecks): void {
+  if (expiresAt <= checks.now()) {
+    throw new SignetError("token-expired", "token expired; come back with a fresh one");
+  }
+  const own = checks.nodeUid();
+  if (own !== undefined && nodeUid !== undefined && nodeUid !== own) {
+    throw new SignetError("wrong-node", "the token belongs to a pod of another node");
+  }
 }
 
 function serviceAccountId(trustDomain: TrustDomain, claims: ServiceAccountClaims): SpiffeId {
