@@ -21,6 +21,8 @@ export class Connections {
   readonly #make: (pinned: string | undefined) => Agent;
   #pinned: string | undefined;
   #agent: Agent;
+  /** The one before, on which requests may still be under way. */
+  #retired: Agent | undefined;
 
   private constructor(pinnedCa: ConnectionsOptions["pinnedCa"], way: string, make: (pinned?: string) => Agent) {
     this.way = way;
@@ -50,6 +52,8 @@ export class Connections {
     const pinned = this.#pinnedCa?.current();
     if (pinned !== this.#pinned) {
       const old = this.#agent;
+      this.#retired?.destroy();
+      this.#retired = old;
       this.#pinned = pinned;
       this.#agent = this.#make(pinned);
       // What is under way ends on the connections from before, which then close by themselves.
@@ -60,6 +64,7 @@ export class Connections {
 
   /** Ends what is under way. */
   close(): void {
+    this.#retired?.destroy();
     this.#agent.destroy();
   }
 }

@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Agenda } from "../agenda.ts";
+import { Metrics } from "../metrics.ts";
+import { Dispatcher, type Job } from "./dispatcher.ts";
+import { Endpoint } from "./endpoint.ts";
+import { RetryBudget } from "./retry-budget.ts";
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const deps = {
+  now: () => Date.now() / 1_000,
+  monotonic: () => performance.now() / 1_000,
+  setTimer: (run: () => void, milliseconds: number) => {
+    const timer = setTimeout(run, milliseconds);
+    return () => clearTimeout(timer);
+  },
+  random: () => 0.5,
+  log: silent,
+  metrics: new Metrics(),
+};
+const first: Job = { priority: Number.POSITIVE_INFINITY, retry: false, expiresAt: undefined, characters: 100 };
+
+/** What was sent and not answered yet. */
+let sent: (readonly Job[])[];
+let dispatcher: Dispatcher<Job, string>;
+let agenda: Agenda;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  sent = [];
+  agenda = new Agenda(deps);
+  dispatcher = new Dispatcher({
+    endpoints: [new Endpoint({ url: "https://ca.test/", maxBatch: 32 }, deps)],
+    send: (_endpoint, jobs) => {
+      sent.push(jobs);
+      return new Promise(() => {});
+    },
+    probe: () => new Promise(() => {}),
+    budget: new RetryBudget(deps.monotonic),
+    ...{ agenda, deps },
+  });
+});
+afterEach(() => {
+  dispatcher.stop();
+  agenda.stop();
+  vi.useRealTimers();
+});
+
+const run = async (job: Job) => {
+  const outcome = dispatcher.run(job);
+  outcome.catch(() => {});
+  await vi.advanceTimersByTimeAsync(1);
+  return { outcome };
+};
+
+test("four requests are under way at most, and what comes then waits to go together; renewals find a way out", async () => {
+  for (let n = 0; n < 10; n++) await run(first);
+  expect(sent.map(({ length }) => length)).toEqual([1, 1, 1, 1]);
+  const renewal = { ...first, priority: 5_000, expiresAt: 5_000 };
+  await run(renewal);
+  // With it goes what waits already.
+  expect(sent.map(({ length }) => length)).toEqual([1, 1, 1, 1, 7]);
+  expect(sent[4]?.[0]).toBe(renewal);
+});
+
+test("what comes in one go leaves together", async () => {
+  for (let n = 0; n < 40; n++) dispatcher.run(first).catch(() => {});
+  await vi.advanceTimersByTimeAsync(1);
+  expect(sent.map(({ length }) => length)).toEqual([32, 8]);
+});
+
+test("a job that finds no turn ends after half a minute", async () => {
+  for (let n = 0; n < 4; n++) await run(first);
+  const { outcome } = await run(first);
+  const ended = expect(outcome).rejects.toMatchObject({
+    code: "ca-unreachable",
+    message: "the CA could not be asked within 30 s",
+  });
+  await vi.advanceTimersByTimeAsync(30_000);
+  await ended;
+});
+
+test("after a stop nothing is sent and nothing is left to wait for", async () => {
+  for (let n = 0; n < 6; n++) await run(first);
+  dispatcher.stop();
+  agenda.stop();
+  await run(first);
+  expect(sent).toHaveLength(4);
+  // Those under way have their end by the connection; they alone still have a timer.
+  expect(vi.getTimerCount()).toBe(4);
+});
