@@ -7,9 +7,10 @@ import type { Config } from "./config.ts";
 import type { CsiDriver } from "./csi/driver.ts";
 import type { Deps } from "./deps.ts";
 import { FollowedFile } from "./followed-file.ts";
-import { type Caller, readCaller } from "./identity/caller.ts";
+import { type Caller, callerReader } from "./identity/caller.ts";
 import { followNodeToken, noNodeToken } from "./identity/node-token.ts";
 import { readToken } from "./identity/token.ts";
+import { TokenIssuerStore } from "./identity/token-issuers.ts";
 import { FileDescriptors } from "./sds/file-descriptors.ts";
 import { KeptSocket, type SocketFault, worstFault } from "./sds/kept-socket.ts";
 import { EncodedSecret } from "./sds/secret.ts";
@@ -54,9 +55,15 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     const client = await CaClient.open({ urls: caUrls, proxies, ...{ pinnedCa, nodeToken, agenda, deps } });
     return { client, issue: createIssue({ client, bundles, ttlSeconds: config.ttlSeconds, deps }) };
   });
+  const tokenIssuers = new TokenIssuerStore(trustDomain);
+  let caIsAway = () => false;
   const workloads = new Workloads({
     ...{ agenda, deps, limits },
     issue: async (what) => (await issue).issue(what),
+    offline: {
+      isCaAway: () => caIsAway(),
+      verify: (caller) => tokenIssuers.verify(caller, { now: now(), nodeUid: nodeToken.nodeUid() }),
+    },
     flawOf: ({ issuers }) => (bundles.current === undefined ? undefined : flawOf(issuers, bundles.current)),
   });
 
@@ -72,8 +79,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     bundleHolders.add(onChange);
     return { current: () => bundleSecret, close: () => bundleHolders.delete(onChange) };
   };
-  const callerOf = (token: string): Caller =>
-    readCaller(token, { now, trustDomain, nodeUid: () => nodeToken.nodeUid() });
+  const callerOf = callerReader({ now, trustDomain, nodeUid: () => nodeToken.nodeUid() });
   // On the socket that pods share, a stream is who its token says, once the CA has said so too.
   const principalOf = (caller: Caller, connection: object): Principal => ({
     spiffeId: caller.spiffeId,
@@ -141,6 +147,9 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     const { client } = await issue;
     const { BundlePoll } = (await loading)[1];
     new BundlePoll(client, bundles, agenda, deps).start();
+    caIsAway = () => client.endpoints.every(({ state }) => state === "failing");
+    const { IssuersPoll } = await import("./ca/issuers-poll.ts");
+    new IssuersPoll(client, tokenIssuers, agenda, deps).start();
     const sources: AdminSources = {
       metrics,
       workloads: () => workloads.all,

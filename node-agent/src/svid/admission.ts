@@ -17,7 +17,7 @@ export interface AdmissionOptions {
   readonly onAccepted: (issued: Issued) => void;
   readonly onRefused: (error: SignetError) => void;
   /** The CA could not be asked or gave a wrong answer. */
-  readonly onFailed: () => void;
+  readonly onFailed: (error: SignetError) => void;
   /** Nobody waits for the answer any more. */
   readonly onAbandoned: () => void;
 }
@@ -66,7 +66,7 @@ export class Admission {
           { ...names, code: error.code, reason: error.message, waitSeconds },
           "no certificate yet; will try again",
         );
-        onFailed();
+        onFailed(error);
       },
       againSeconds: undefined,
       agenda,

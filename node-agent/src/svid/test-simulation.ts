@@ -47,7 +47,9 @@ export class Simulation {
   /** What the wall clock is wrong by. */
   error = 0;
   authority = 0;
-  stopped = false;
+  isCaAway = false;
+  /** Tokens that verify without the CA. */
+  readonly verifiable = new Set<string>();
   readonly flights: Flight[] = [];
   readonly leaves: Leaf[] = [];
   readonly streams: Stream[] = [];
@@ -82,6 +84,12 @@ export class Simulation {
       agenda: this.agenda,
       deps: this.deps,
       limits,
+      offline: {
+        isCaAway: () => this.isCaAway,
+        verify: (caller) => {
+          if (!this.verifiable.has(caller.token)) throw new SignetError("token-not-accepted", "no");
+        },
+      },
       flawOf: (issued) => (this.#leafOf(issued).authority < this.authority ? "tainted" : undefined),
     });
   }

@@ -57,6 +57,7 @@ export class Workload {
   readonly #life: LifeMachine;
   #inUse: InUse;
   #issuedCount = 0;
+  #isRefused = false;
   #failure: { readonly error: SignetError; readonly at: number } | undefined;
 
   constructor(caller: Caller, issued: Issued, options: WorkloadOptions) {
@@ -100,6 +101,16 @@ export class Workload {
       /** After a request that brought nothing: when the next one is due. */
       nextTryAt: this.#life.nextTryAt,
     };
+  }
+
+  /** Whether the CA has said no since it gave the certificate in use, be it long ago. */
+  get isRefused(): boolean {
+    return this.#isRefused;
+  }
+
+  /** The CA has refused another token of this very pod, after it had verified it. */
+  noteRefusal(): void {
+    this.#isRefused = true;
   }
 
   get tokenHashes(): readonly string[] {
@@ -159,6 +170,7 @@ export class Workload {
     this.#inUse = { issued, since: deps.monotonic(), renewAt };
     this.#issuedCount++;
     this.#failure = undefined;
+    this.#isRefused = false;
     deps.log.info(
       {
         ...this.#names(),
@@ -241,6 +253,7 @@ export class Workload {
   }
 
   #refused(error: SignetError): void {
+    this.#isRefused = true;
     this.#failure = { error, at: this.#options.deps.now() };
     this.#options.deps.log.warn(
       { ...this.#names(), code: error.code, reason: error.message, notAfter: iso(this.#inUse.issued.notAfter) },

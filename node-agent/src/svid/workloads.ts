@@ -1,4 +1,4 @@
-import { SignetError } from "@signet/shared/errors";
+import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { Agenda } from "../agenda.ts";
 import type { Cancel, Deps } from "../deps.ts";
 import type { Caller } from "../identity/caller.ts";
@@ -13,7 +13,16 @@ export interface WorkloadsOptions {
   readonly agenda: Agenda;
   readonly deps: Deps;
   readonly flawOf: WorkloadOptions["flawOf"];
+  readonly offline: OfflineCheck;
   readonly limits?: Partial<WorkloadLimits>;
+}
+
+/** How a token is judged while the CA cannot be asked. */
+export interface OfflineCheck {
+  /** Whether it is known already that asking is in vain. */
+  readonly isCaAway: () => boolean;
+  /** @throws SignetError when the CA would not take the token */
+  readonly verify: (caller: Caller) => void;
 }
 
 export interface WorkloadLimits {
@@ -27,6 +36,8 @@ export interface WorkloadLimits {
   readonly idleSeconds: number;
 }
 
+// Of refused tokens, which are kept in mind for a time without the CA.
+const maxRefused = 4_096;
 // A CA that answers again is asked by all that wait for it within this time, as far as the client's budget goes.
 const hastenSeconds = 1;
 
@@ -45,6 +56,10 @@ export type TokenSource = "kubelet" | { readonly connection: object };
  * itself has accepted, byte for byte, or over a pod's own socket, with a token that the kubelet brought for that pod.
  * Claims of any other token are anybody's words before the CA has accepted it. In both cases a workload comes into being
  * only by the CA's word.
+ *
+ * One exception, while the CA cannot be asked: a token that verifies by what the CA has published reaches the workload
+ * that is there for its pod and identity, so that an Envoy which restarts with a fresh token is served from memory. It
+ * makes no workload, and it is no way around a refusal: neither of that token, nor of its pod since its certificate came.
  */
 export class Workloads {
   readonly #options: WorkloadsOptions;
@@ -56,6 +71,8 @@ export class Workloads {
   /** By pod uid and SPIFFE ID. */
   readonly #workloads = new Map<string, Workload>();
   readonly #evictions = new Map<Workload, Cancel>();
+  /** Hashes of tokens that the CA has refused. */
+  readonly #refused = new Set<string>();
   /** Refusals that are repeated for a while. */
   readonly #forgetting = new Set<Cancel>();
   /** Some may wait for the CA to come back. */
@@ -91,7 +108,9 @@ export class Workloads {
    */
   subscribe(caller: Caller, subscriber: Subscriber, from: TokenSource): Subscription {
     const workload =
-      this.#accepted.get(caller.tokenHash) ?? (from === "kubelet" ? this.#workloads.get(keyOf(caller)) : undefined);
+      this.#accepted.get(caller.tokenHash) ??
+      (from === "kubelet" ? this.#workloads.get(keyOf(caller)) : undefined) ??
+      (this.#options.offline.isCaAway() ? this.#vouchedFor(caller) : undefined);
     if (workload !== undefined) {
       const subscription = new Subscription(subscriber, (closed) => this.#leave(closed));
       this.#attach(subscription, workload);
@@ -161,6 +180,7 @@ export class Workloads {
         this.#join(admission, issued);
       },
       onRefused: (error) => {
+        this.#noteRefusal(caller, error);
         const cancel = this.#options.agenda.after(this.#limits.refusalSeconds, () => {
           this.#forgetting.delete(cancel);
           this.#forget(admission);
@@ -168,7 +188,10 @@ export class Workloads {
         this.#forgetting.add(cancel);
         for (const { subscriber } of [...admission.subscriptions]) subscriber.onEnd(error);
       },
-      onFailed: this.#onFailed,
+      onFailed: (error) => {
+        this.#onFailed();
+        this.#rejoin(admission, error);
+      },
       onAbandoned: () => this.#forget(admission),
     });
     this.#admissions.set(tokenHash, admission);
@@ -220,12 +243,55 @@ export class Workloads {
       this.#workloads.set(key, workload);
     } else workload.accept(caller, issued);
     this.#accepted.set(caller.tokenHash, workload);
+    this.#refused.delete(caller.tokenHash);
+    this.#hand(admission, workload);
+    this.#evictWhenIdle(workload);
+  }
+
+  #hand(admission: Admission, workload: Workload): void {
     for (const subscription of [...admission.subscriptions]) {
       admission.subscriptions.delete(subscription);
       this.#attach(subscription, workload);
       subscription.subscriber.onChange();
     }
-    this.#evictWhenIdle(workload);
+  }
+
+  /** The workload of a token that verifies without the CA, see the rule of this file. */
+  #vouchedFor(caller: Caller): Workload | undefined {
+    const workload = this.#workloads.get(keyOf(caller));
+    if (workload?.secret() === undefined || workload.isRefused || this.#refused.has(caller.tokenHash)) return undefined;
+    const { deps, offline } = this.#options;
+    const { podUid, namespace, podName } = caller.claims;
+    const who = { claimedId: caller.spiffeId.toString(), claimedPod: `${namespace}/${podName}`, podUid };
+    try {
+      offline.verify(caller);
+    } catch (caught) {
+      const { code, message } = asSignetError(caught, "token-not-accepted");
+      deps.log.debug({ ...who, code, reason: message }, "the CA cannot be asked, and the token does not verify here");
+      return undefined;
+    }
+    deps.metrics.tokensVerifiedOffline++;
+    deps.log.info(who, "the CA cannot be asked; the token verifies here and is served what there is");
+    // The CA will judge it with the next renewal.
+    workload.refresh(caller);
+    return workload;
+  }
+
+  #rejoin(admission: Admission, { code }: SignetError): void {
+    if (code !== "ca-unreachable" && code !== "ca-busy") return;
+    const workload = this.#vouchedFor(admission.caller);
+    if (workload === undefined) return;
+    this.#forget(admission);
+    this.#hand(admission, workload);
+  }
+
+  #noteRefusal(caller: Caller, { code }: SignetError): void {
+    this.#refused.add(caller.tokenHash);
+    const [oldest] = this.#refused;
+    if (this.#refused.size > maxRefused && oldest !== undefined) this.#refused.delete(oldest);
+    // The CA says these of tokens that it has verified, so that their claims are true.
+    const isVerified = code === "identity-not-entitled" || code === "node-not-entitled";
+    if (isVerified) this.#workloads.get(keyOf(caller))?.noteRefusal();
   }
 
   #attach(subscription: Subscription, workload: Workload): void {
