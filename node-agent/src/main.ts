@@ -10,6 +10,7 @@ import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { gatherSettings } from "./sources.ts";
 import type { StatusFlags } from "./status/flags.ts";
+import { cleanLines } from "./terminal/text.ts";
 
 /** What the process ends with, after sysexits.h where that has a fitting one; `cli.ts` tells them in the help. */
 const exitCodes: Partial<Record<SignetErrorCode, number>> = {
@@ -79,8 +80,10 @@ async function run({ configFile, flags, faults }: Invocation): Promise<number> {
 function tell(caught: unknown): number {
   const error = asSignetError(caught, "internal");
   const code = exitCodes[error.code] ?? 1;
+  // Where an error is one of those that are known, its frames help nobody. Foreign text may stand in it.
+  const text = error.code === "internal" ? (error.stack ?? error.message) : error.message;
   try {
-    writeSync(2, `signet-agent: ${code === 1 ? (error.stack ?? error.message) : error.message}\n`);
+    writeSync(2, `signet-agent: ${cleanLines(text)}\n`);
   } catch {
     // Nobody reads it, or the disk is full: the exit code still tells.
   }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -102,6 +103,27 @@ test("status and fetch ask an agent, and leave nothing running", async () => {
   const status = await run("status", "--admin", admin).ended;
   expect(status).toMatchObject({ code: 0, told: "" });
   expect(status.shown).toMatch(/all is well\n$/);
+});
+
+test("a server that is no agent is told in one line, without frames and without what a terminal would obey", async () => {
+  const socket = join(world.folder, "strange");
+  const server = createHttp2Server();
+  const sessions: ServerHttp2Session[] = [];
+  server.on("session", (session) => sessions.push(session));
+  server.on("stream", (stream) => {
+    stream.respond({ ":status": 200, "content-type": "application/grpc" });
+    // A DiscoveryResponse with a resource of a type of its own.
+    const resource = Buffer.concat([Buffer.from([0x0a, 5]), Buffer.from("\u001b[2J\u0007")]);
+    const message = Buffer.concat([Buffer.from([0x12, resource.length]), resource]);
+    stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]));
+  });
+  await new Promise<void>((resolve) => server.listen(socket, () => resolve()));
+  const { code, shown, told } = await run("fetch", "--socket", socket).ended;
+  expect(told).toMatch(/^signet-agent: a resource cannot be used: it is a .*, no secret\n$/);
+  expect(told).not.toContain("\u001b");
+  expect({ code, shown }).toEqual({ code: 1, shown: "" });
+  for (const session of sessions) session.destroy();
+  server.close();
 });
 
 test.each([

@@ -1,6 +1,6 @@
 import { type Finding, renderFinding, toneOf } from "../terminal/finding.ts";
 import type { CommandIo } from "../terminal/io.ts";
-import { clean, fit } from "../terminal/text.ts";
+import { clean, fit, jsonLine } from "../terminal/text.ts";
 import { examineAgent } from "./agent.ts";
 import { examineCa } from "./ca.ts";
 import { examineConfiguration } from "./configuration.ts";
@@ -31,7 +31,7 @@ export async function runDoctor(flags: DoctorFlags, io: CommandIo): Promise<numb
       level: levels[code],
       sections: sections.map(({ findings: found, title }) => ({ title, findings: found })),
     };
-    io.out.write(`${JSON.stringify(document)}\n`);
+    io.out.write(jsonLine(document));
   } else io.out.write(`${verdict(findings, io)}\n`);
   return code;
 }

@@ -4,7 +4,7 @@ import { fromNow, iso } from "../terminal/duration.ts";
 import { type Finding, renderFinding } from "../terminal/finding.ts";
 import type { CommandIo } from "../terminal/io.ts";
 import type { Paint, Terminal } from "../terminal/terminal.ts";
-import { clean } from "../terminal/text.ts";
+import { clean, jsonLine } from "../terminal/text.ts";
 import type { FetchFlags } from "./flags.ts";
 import { pemOf, type SeenBundle, type SeenCertificate, type SeenSecret } from "./secrets.ts";
 
@@ -121,7 +121,7 @@ export function show(part: Part, { json, showKey = false, watch }: FetchFlags, {
       faults,
       ...(verification === undefined ? {} : { verification }),
     };
-    out.write(`${JSON.stringify(document)}\n`);
+    out.write(jsonLine(document));
     return;
   }
   const blocks = [

@@ -1,7 +1,7 @@
 import { asSignetError } from "@signet/shared/errors";
 import type { Address } from "../config.ts";
 import type { CommandIo } from "../terminal/io.ts";
-import { clean } from "../terminal/text.ts";
+import { clean, jsonLine } from "../terminal/text.ts";
 import type { StatusFlags } from "./flags.ts";
 import { attention, judgeWorkload, needsAttention, sortByTrouble } from "./judge.ts";
 import { adminAddress, readSnapshot } from "./read.ts";
@@ -42,7 +42,7 @@ async function look(address: Address, flags: StatusFlags, { interrupted, out }: 
         return known !== undefined && shown(known) ? [{ ...(one as object), health: known.health }] : [];
       }),
     };
-    return { text: `${JSON.stringify(document)}\n`, code };
+    return { text: jsonLine(document), code };
   }
   const view = {
     status,
@@ -81,7 +81,7 @@ async function watch(address: Address, flags: StatusFlags, io: CommandIo): Promi
 function unreachable(caught: unknown, { json }: StatusFlags, { now, out }: CommandIo): Look {
   const { code, message } = asSignetError(caught, "agent-unreachable");
   const time = new Date(now() * 1_000).toISOString();
-  if (json === true) return { text: `${JSON.stringify({ time, error: { code, message } })}\n`, code: 69 };
+  if (json === true) return { text: jsonLine({ time, error: { code, message } }), code: 69 };
   return { text: `${time}  ${out.paint("bad", clean(message))}\n`, code: 69 };
 }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { clean, fit, widthOf, wrap } from "./text.ts";
+import { clean, cleanLines, fit, jsonLine, widthOf, wrap } from "./text.ts";
 
 describe("clean", () => {
   test.each([
@@ -26,6 +26,21 @@ describe("clean", () => {
       }),
     );
   });
+});
+
+test("several lines stay several", () => {
+  expect(cleanLines("one\n  - two\u001b[2J\n")).toBe("one\n  - two\ufffd[2J\n");
+});
+
+test("JSON has nothing that a terminal obeys, and says the same", () => {
+  fc.assert(
+    fc.property(fc.record({ text: fc.string({ unit: "binary" }) }), (value) => {
+      const line = jsonLine(value);
+      expect(clean(line.slice(0, -1))).toBe(line.slice(0, -1));
+      expect(JSON.parse(line)).toEqual(value);
+    }),
+  );
+  expect(jsonLine({ text: "\u009b2J\u202e" })).toBe('{"text":"\\u009b2J\\u202e"}\n');
 });
 
 test("fit leaves what fits, and marks what it cuts", () => {

@@ -6,6 +6,21 @@ export function clean(text: string): string {
   return text.replace(/[\t\n\r]+/g, " ").replace(unsafe, "\ufffd");
 }
 
+/** Several lines, each cleaned. */
+export function cleanLines(text: string): string {
+  return text.split("\n").map(clean).join("\n");
+}
+
+/** JSON on one line that a terminal shows as it is: what {@link clean} takes out is written as an escape. */
+export function jsonLine(value: unknown): string {
+  const escaped = JSON.stringify(value).replace(unsafe, (letter) =>
+    Array.from({ length: letter.length }, (_, at) => `\\u${letter.charCodeAt(at).toString(16).padStart(4, "0")}`).join(
+      "",
+    ),
+  );
+  return `${escaped}\n`;
+}
+
 // Control characters (C0, DEL, C1), the line separators, what has no width, and marks of direction.
 const unsafe =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
