@@ -52,8 +52,8 @@ async function launch(moreEnv: NodeJS.ProcessEnv, pinned = "server"): Promise<{ 
   return launched;
 }
 
-async function getSecrets(socket: string): Promise<void> {
-  const sidecars = new Sidecars([{ socket, token: ca.token(pod) }]);
+async function getSecrets(socket: string, podUid = pod.podUid): Promise<void> {
+  const sidecars = new Sidecars([{ socket, token: ca.token({ ...pod, podUid }) }]);
   try {
     await sidecars.untilListening();
     await sidecars.start();
@@ -64,12 +64,12 @@ async function getSecrets(socket: string): Promise<void> {
 
 test("the CA is asked through the proxy, with the proxy's credentials and the pinned CA", async () => {
   const { program, socket } = await launch({ HTTPS_PROXY: `http://signet:geh%2Fim@${proxy.host}` });
-  await getSecrets(socket);
-  expect(ca.requests).toHaveLength(1);
+  for (let n = 0; n < 15; n++) await getSecrets(socket, `sleep-${n}`);
+  expect(ca.requests).toHaveLength(15);
   expect(new Set(proxy.requests.map(({ target }) => target))).toEqual(new Set(["ca.signet.test:8443"]));
   expect(proxy.requests[0]?.authorization).toBe(`Basic ${Buffer.from("signet:geh/im").toString("base64")}`);
-  // Connections are kept: one for the bundle and the certificate, or one each.
-  expect(proxy.requests.length).toBeLessThanOrEqual(2);
+  // Connections are kept.
+  expect(proxy.requests.length).toBeLessThan(10);
   expect(program.tail()).not.toMatch(/geh|c2lnbmV0/);
 });
 
