@@ -25,6 +25,7 @@ export type Shown = Pick<
   | "notReady"
   | "csi"
   | "streams"
+  | "counters"
   | "ca"
   | "bundle"
 >;
@@ -39,6 +40,10 @@ export const well: Shown = {
   notReady: null,
   csi: { registered: true, reason: null, volumes: 2, withoutToken: 0 },
   streams: 7,
+  counters: {
+    ...{ pushes: 9, acks: 9, nacks: 0, unknownNames: 0, bundleFailures: 0, renewals: {} },
+    ...{ issuance: { issued: 8 }, refusedStreams: {}, refusedConnections: {}, clockJumps: { forward: 0, back: 0 } },
+  },
   ca: [
     {
       url: "https://a.example.com/",
@@ -100,6 +105,14 @@ export async function serve(status: unknown = well, workloads: unknown = []): Pr
 
 export const troubled: Shown = {
   ...well,
+  counters: {
+    ...well.counters,
+    nacks: 1,
+    issuance: { "ca-unreachable": 1, issued: 8, "ca-busy": 11 },
+    refusedStreams: { "token-expired": 2 },
+    refusedConnections: { "too-many": 1 },
+    clockJumps: { forward: 1, back: 2 },
+  },
   ca: [
     ...well.ca.slice(0, 1),
     {

@@ -53,6 +53,7 @@ socket ${world.socket} · 1 stream
 CA         healthy  ${world.ca.url}/ · last success AGO
 bundle     sequence 1 · learned AGO · looked for every 1m
            root CN=root, ends in 29d 23h (DATE), sha256 HASH
+so far     1 certificate
 
 workloads  1
   STATE  WORKLOAD   POD      EXPIRES     LEFT      RENEWS      STREAMS
@@ -83,6 +84,7 @@ CA         healthy  https://a.example.com/ · last success 12s ago
                     ca-busy: the CA cannot answer now: HTTP status 503
 bundle     sequence 4 · learned 2h ago · looked for every 5m
            root CN=root, O=Example, ends in 300d (2027-09-21), sha256 abababababababab
+so far     8 certificates · 12 failures (ca-busy 11, ca-unreachable 1) · 2 refused streams (token-expired 2) · 1 refused connection (too-many 1) · 1 NACK · clock stepped forward 1 time · clock stepped back 2 times
 
 workloads  7
   STATE      WORKLOAD   POD       EXPIRES  LEFT      RENEWS  STREAMS  LAST ERROR
@@ -265,6 +267,7 @@ test("what pods and CAs have a say in cannot move the cursor, forge a line or hi
       trustDomain: hostile,
       nodeName: hostile,
       notReady: hostile,
+      counters: { ...well.counters, refusedStreams: { [hostile]: 1 } },
       ca: [{ ...troubled.ca[1], url: hostile, lastError: { code: "ca-busy", message: hostile } }],
       bundle: { ...well.bundle, roots: [{ subject: hostile, notAfter: iso(60), sha256: hostile }] },
     },

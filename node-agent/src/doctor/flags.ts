@@ -20,12 +20,12 @@ it. It may be run beside an agent or before there is one; it changes nothing, an
   socket         directory, owner, mode, path, who serves it, and whether it answers as Envoy and Istio's agent expect
   node token     file and its permissions, audience, node, expiry
   pod token      the same for a pod's token, with --token FILE, and whether it is of this node
-  CA             for each URL: name, connection, certificate, health, trust bundle, clock, and whether it accepts the
-                 node token (asked with a batch of nothing, with and without it: nothing is signed, and the CA's
+  CA             for each URL: proxy, name, connection, certificate, health, trust bundle, clock, and whether it accepts
+                 the node token (asked with a batch of nothing, with and without it: nothing is signed, and the CA's
                  audit log gets a line for each)
   agent          whether one runs and is ready
   CSI            the kubelet's directories and the driver's registration
-  system         clock, file descriptors, proxy variables
+  system         clock, file descriptors
 
 Examples:
   signet-agent doctor --config agent.jsonc

@@ -12,6 +12,8 @@ const time = v.pipe(
   v.finite("a time in RFC 3339"),
 );
 const maybeTime = v.nullable(time);
+/** By code of an error, or another reason. */
+const counts = v.record(v.string(), v.number());
 
 /** What of `GET /v1/status` is shown (`status-view.ts` has all of it), times in seconds since the epoch. */
 const statusSchema = v.object({
@@ -31,6 +33,13 @@ const statusSchema = v.object({
     }),
   ),
   streams: v.number(),
+  counters: v.object({
+    nacks: v.number(),
+    issuance: counts,
+    refusedStreams: counts,
+    refusedConnections: counts,
+    clockJumps: v.object({ forward: v.number(), back: v.number() }),
+  }),
   ca: v.array(
     v.object({
       url: v.string(),

@@ -53,6 +53,7 @@ export function render({ attention, status, total, workloads }: View, terminal: 
     "",
     ...endpoints(status, paint, width),
     ...bundle(status, paint, width),
+    ...soFar(status, paint, width),
     "",
   ];
   const verdict =
@@ -128,6 +129,34 @@ function bundle({ bundle: known, now }: Status, paint: Paint, width: number): st
     );
   });
   return [...facts, ...rootLines].map((line, at) => label(at === 0 ? "bundle" : "", line));
+}
+
+/** What happened since the agent's start; of what can go wrong only what did. */
+function soFar({ counters }: Status, paint: Paint, width: number): string[] {
+  const { clockJumps, issuance, nacks, refusedConnections, refusedStreams } = counters;
+  const { issued = 0, ...failures } = issuance;
+  const facts = [
+    counted(issued, "certificate"),
+    ...reasons(failures, "failure"),
+    ...reasons(refusedStreams, "refused stream"),
+    ...reasons(refusedConnections, "refused connection"),
+    ...(nacks === 0 ? [] : [counted(nacks, "NACK")]),
+    ...(clockJumps.forward === 0 ? [] : [`clock stepped forward ${counted(clockJumps.forward, "time")}`]),
+    ...(clockJumps.back === 0 ? [] : [`clock stepped back ${counted(clockJumps.back, "time")}`]),
+  ];
+  return flow(facts, width - labelWidth).map(
+    (line, at) => paint("strong", (at === 0 ? "so far" : "").padEnd(labelWidth)) + line,
+  );
+}
+
+/** A sum, and its parts by reason, most first. */
+function reasons(by: Readonly<Record<string, number>>, what: string): string[] {
+  const parts = Object.entries(by)
+    .filter(([, count]) => count > 0)
+    .sort(([, a], [, b]) => b - a);
+  if (parts.length === 0) return [];
+  const sum = parts.reduce((total, [, count]) => total + count, 0);
+  return [`${counted(sum, what)} (${parts.map(([reason, count]) => `${reason} ${count}`).join(", ")})`];
 }
 
 /** One element for each workload, which may be two lines, after the one of the titles. */
