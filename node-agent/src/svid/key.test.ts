@@ -13,6 +13,14 @@ test("the private key is written as OpenSSL writes it", () => {
   expect(verify("sha256", text, read, key.sign(text))).toBe(true);
 });
 
+test("the public key is written as OpenSSL writes it, whatever its numbers begin with", () => {
+  for (let n = 0; n < 600; n++) {
+    const key = generateKey();
+    const read = createPublicKey(createPrivateKey(Buffer.from(key.writePrivateKey())));
+    expect(read.export({ type: "spki", format: "der" }).equals(key.publicKey)).toBe(true);
+  }
+});
+
 test("each writing has bytes of its own", () => {
   const key = generateKey();
   const first = key.writePrivateKey();
