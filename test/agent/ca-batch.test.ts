@@ -142,18 +142,39 @@ test("a refusal of the agent's own token counts for all, and nobody is asked for
   expect(bench.ca(0).requests).toHaveLength(40);
 });
 
-test("a CA that cannot bear large batches is given smaller ones", async () => {
+test("a CA that cannot bear large batches is found out, and given smaller ones for a while", async () => {
   await start();
-  // A free-plan Worker has 10 ms of CPU for a request.
-  const { batches } = bench.ca(0);
-  bench.ca(0).batchScript = { status: 503, body: "error code: 1102" };
-  await bench.getMany(80);
-  expect(batches[0]).toBe(32);
-  bench.clock.advance(1);
-  await bench.getMany(80);
-  bench.ca(0).batchScript = "answer";
-  bench.clock.advance(1);
-  expect(codesOf(await bench.getMany(80))).toEqual(all(80));
-  expect(batches.at(-1)).toBeLessThanOrEqual(32);
-  expect(Math.min(...batches.slice(1))).toBeLessThanOrEqual(16);
+  const ca = bench.ca(0);
+  // As a Worker does that may use 10 ms of CPU for a request.
+  ca.batchScript = { status: 503, body: "error code: 1102", above: 5 };
+  const crowd = async () => {
+    const results = await bench.getMany(80);
+    bench.clock.advance(1);
+    return codesOf(results);
+  };
+  for (let n = 0; n < 4; n++) await crowd();
+  expect(ca.batches).toEqual(expect.arrayContaining([32, 16, 8, 4]));
+  ca.batches.length = 0;
+  for (let n = 0; n < 3; n++) expect(await crowd()).toEqual(all(80));
+  expect(Math.max(...ca.batches)).toBe(4);
+  bench.clock.advance(601);
+  await crowd();
+  expect(Math.max(...ca.batches)).toBeGreaterThan(5);
+});
+
+test("after an outage, which takes all sizes alike, batches are as large as before", async () => {
+  await start();
+  const ca = bench.ca(0);
+  ca.script = { status: 503 };
+  for (let n = 0; n < 8; n++) {
+    const crowd = bench.getMany(80);
+    bench.clock.advance(30);
+    await crowd;
+  }
+  ca.script = "issue";
+  bench.clock.advance(30);
+  expect(codesOf(await bench.getMany(200))).toEqual(all(200));
+  ca.batches.length = 0;
+  expect(codesOf(await bench.getMany(200))).toEqual(all(200));
+  expect(Math.max(...ca.batches)).toBe(32);
 });

@@ -61,7 +61,8 @@ test("all of a crowd is served when the preferred URL goes down under it", async
   await start();
   await bench.ca(0).stop();
   expect(codesOf(await bench.getMany(200))).toEqual(Array(200).fill("issued"));
-  expect(Object.values(bench.results(0)).reduce((sum, count) => sum + count)).toBeLessThanOrEqual(4);
+  // What was under way already, and a few trials.
+  expect(Object.values(bench.results(0)).reduce((sum, count) => sum + count)).toBeLessThanOrEqual(12);
 });
 
 test("the preferred URL is asked again once it is well, without a job that waits for it", async () => {

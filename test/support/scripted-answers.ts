@@ -27,7 +27,8 @@ export type BatchScript =
   | "drop"
   | "too-many"
   | "duplicate"
-  | { readonly status: number; readonly code?: string; readonly body?: string };
+  /** `above`: only for batches of more items. */
+  | { readonly status: number; readonly code?: string; readonly body?: string; readonly above?: number };
 
 /** Status, what goes with it, and the header that says when to come back. */
 export interface Reply {

@@ -228,7 +228,7 @@ export class ScriptedCa {
     for (const item of items) seen(item);
     const scripts = items.map((item) => this.#scriptOf(item));
     if (scripts.includes("hang")) return;
-    if (typeof batchScript === "object") {
+    if (typeof batchScript === "object" && items.length > (batchScript.above ?? 0)) {
       const { status, code = "of-the-batch", body: text } = batchScript;
       send(response, { ...problemOf(status, code), text });
       return;

@@ -3,7 +3,7 @@ import type { Deps } from "../deps.ts";
 import { backoffSeconds } from "./backoff.ts";
 import type { CaEndpointView } from "./endpoint-view.ts";
 
-// A CA that takes no batches may be replaced by one that does.
+// A CA that takes no batches, or no large ones, may be replaced by one that does.
 const batchesAgainSeconds = 600;
 
 export interface EndpointOptions {
@@ -43,14 +43,19 @@ export class Endpoint {
   #lastSuccessAt: number | undefined;
   #lastFailureAt: number | undefined;
   #lastError: SignetError | undefined;
+  /** Most items of the next request. */
   #batch: number;
-  #singlesUntil = 0;
+  /** Items of the smallest request that failed since the last success; undefined once one for a single item did, too. */
+  #failedItems: number | undefined;
+  /** What {@link #batch} may grow to, for a while. */
+  #ceiling: { readonly items: number; readonly until: number };
 
   constructor({ url, maxBatch }: EndpointOptions, deps: Pick<Deps, "log" | "monotonic" | "now" | "random">) {
     this.url = url;
     this.#deps = deps;
     this.#maxBatch = maxBatch;
     this.#batch = maxBatch;
+    this.#ceiling = { items: maxBatch, until: 0 };
   }
 
   get view(): CaEndpointView {
@@ -91,7 +96,8 @@ export class Endpoint {
 
   /** Most items of the next request. */
   get batchLimit(): number {
-    return this.#singlesUntil > this.#deps.monotonic() ? 1 : this.#batch;
+    const { items, until } = this.#ceiling;
+    return until > this.#deps.monotonic() ? Math.min(this.#batch, items) : this.#batch;
   }
 
   beginTrial(): void {
@@ -100,7 +106,7 @@ export class Endpoint {
 
   /** It takes no batches. */
   refusedBatch(): void {
-    this.#singlesUntil = this.#deps.monotonic() + batchesAgainSeconds;
+    this.#limitBatches(1);
     this.#deps.log.info({ caUrl: this.url }, "the CA takes no batches; certificates are asked for one by one");
   }
 
@@ -108,6 +114,9 @@ export class Endpoint {
   succeeded(items: number): void {
     this.answered();
     this.#failures = 0;
+    // Fewer went well where more had failed: each instance of the CA may have little time for a request.
+    if (this.#failedItems !== undefined && items < this.#failedItems) this.#limitBatches(items);
+    this.#failedItems = undefined;
     if (items >= this.#batch) this.#batch = Math.min(this.#maxBatch, this.#batch * 2);
   }
 
@@ -121,11 +130,12 @@ export class Endpoint {
 
   /**
    * @param trial it was the trial; its failure counts, as any does of an endpoint that is not set aside yet
-   * @param items of the request: too many of them may have been the reason, where each instance has little time
+   * @param items of the request: too many of them may have been the reason
    */
   failed(error: SignetError, trial: boolean, items: number): void {
     const { log, monotonic, now, random } = this.#deps;
-    if (items > 1) this.#batch = Math.max(1, Math.ceil(items / 2));
+    this.#failedItems = items > 1 ? items : undefined;
+    if (items > 1) this.#batch = Math.ceil(items / 2);
     this.#lastError = error;
     this.#lastFailureAt = now();
     if (this.#state === "failing" && !trial) return;
@@ -136,5 +146,9 @@ export class Endpoint {
     this.#dueAt = monotonic() + waitSeconds;
     this.#retryAt = now() + waitSeconds;
     log.warn({ caUrl: this.url, code: error.code, reason: error.message, waitSeconds }, "the CA is set aside");
+  }
+
+  #limitBatches(items: number): void {
+    this.#ceiling = { items, until: this.#deps.monotonic() + batchesAgainSeconds };
   }
 }
