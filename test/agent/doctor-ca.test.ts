@@ -58,6 +58,13 @@ test("a CA that is well has no fault, and is asked for nothing", async () => {
   expect(ca.batches).toEqual([token, undefined].map((one) => ({ token: one, body: '{"requests":[]}' })));
 });
 
+test("a CA that hangs is asked once, and waited for once", async () => {
+  ca.answers["/healthz"] = "hang";
+  const examined = await look();
+  expect(examined.ca.at(-1)).toBe("fail the CA did not answer within 5 s");
+  expect(ca.asked).toEqual(["/healthz"]);
+});
+
 test("of several URLs each has its own section", async () => {
   const second = await here.ca();
   const { findings } = await look({ caUrl: `${ca.url},${second.url}` });

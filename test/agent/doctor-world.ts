@@ -69,6 +69,8 @@ export interface StoodUp {
   /** Answers by path, over those of a CA that is well. */
   readonly answers: Record<string, Answer | "hang" | "cut">;
   readonly url: string;
+  /** Paths that were asked for, in turn. */
+  readonly asked: readonly string[];
   /** What came with the batch. */
   readonly batches: { readonly token: string | undefined; readonly body: string }[];
   stop(): Promise<void>;
@@ -89,6 +91,7 @@ export class Surroundings {
     const roots = source.rootPems;
     await source.stop();
     const answers: StoodUp["answers"] = {};
+    const asked: string[] = [];
     const batches: { token: string | undefined; body: string }[] = [];
     const usual: Record<string, Answer> = {
       "/healthz": { body: { status: "ok" } },
@@ -98,6 +101,7 @@ export class Surroundings {
     const server: Server = tls === undefined ? createServer() : createHttpsServer(tls);
     server.on("request", async (request, response) => {
       const path = request.url ?? "";
+      asked.push(path);
       let body = "";
       for await (const chunk of request.setEncoding("utf8")) body += chunk;
       if (path === "/v1/certificates/batch") {
@@ -125,7 +129,7 @@ export class Surroundings {
     };
     this.onEnd(stop);
     const { port } = server.address() as AddressInfo;
-    return { answers, batches, url: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`, stop };
+    return { answers, asked, batches, url: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`, stop };
   }
 
   onEnd(stop: () => Promise<void> | void): void {
