@@ -1,11 +1,13 @@
-/** Figures of the hot paths as ratios within one run: `npm run bench [ca|http|agent|pods]`. */
+/** Figures of the hot paths as ratios within one run: `npm run bench [ca|http|batches|agent|pods]`. */
 import { benchAgent } from "./agent.ts";
+import { benchBatches } from "./batches.ts";
 import { benchCaCpu, benchCaHttp } from "./ca.ts";
 import { benchPodSockets } from "./pod-sockets.ts";
 
 const parts: Readonly<Record<string, () => Promise<void>>> = {
   ca: benchCaCpu,
   http: benchCaHttp,
+  batches: benchBatches,
   agent: benchAgent,
   pods: benchPodSockets,
 };
