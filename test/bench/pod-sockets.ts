@@ -47,7 +47,7 @@ export async function benchPodSockets(): Promise<void> {
       { folder: place, caUrl: ca.url, nodeToken, moreArgs: own ? csi : [] },
       own ? kubelet : undefined,
     );
-    const sidecars = new Sidecars();
+    let sidecars: Sidecars | undefined;
     try {
       const before = await cpuSecondsOf(agent.program.pid);
       const start = performance.now();
@@ -63,7 +63,8 @@ export async function benchPodSockets(): Promise<void> {
         places.push({ socket: join(mounted, "socket") });
       }
       const published = performance.now();
-      await sidecars.start(places);
+      sidecars = new Sidecars(places);
+      await sidecars.start();
       return {
         publishSeconds: (published - start) / 1_000,
         secretSeconds: (performance.now() - published) / 1_000,
@@ -71,7 +72,7 @@ export async function benchPodSockets(): Promise<void> {
         cpuSeconds: (await cpuSecondsOf(agent.program.pid)) - before,
       };
     } finally {
-      sidecars.stop();
+      sidecars?.stop();
       await agent.stop();
     }
   };
