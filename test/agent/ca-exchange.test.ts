@@ -102,6 +102,20 @@ test("an answer that drips is given up in time", async () => {
   });
 });
 
+test("after a silence no kept connection is trusted any more: all of them may be dead", async () => {
+  answer = (socket) => respond(socket, "hello");
+  await Promise.all([ask(), ask()]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(sockets).toHaveLength(2);
+  const dead = new Set(sockets);
+  answer = (socket) => {
+    if (!dead.has(socket)) respond(socket, "again");
+  };
+  await expect(ask({}, { timeoutMilliseconds: 100 })).rejects.toMatchObject({ code: "ca-unreachable" });
+  expect((await ask()).body).toBe("again");
+  expect(sockets).toHaveLength(3);
+});
+
 test("what is no HTTP is a failure", async () => {
   answer = (socket) => socket.end("SSH-2.0-OpenSSH_9.9\r\n");
   await expect(ask()).rejects.toMatchObject({ code: "ca-unreachable" });

@@ -57,9 +57,14 @@ export class Connections {
       this.#pinned = pinned;
       this.#agent = this.#make(pinned);
       // What is under way ends on the connections from before, which then close by themselves.
-      for (const sockets of Object.values(old.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+      closeIdle(old);
     }
     return this.#agent;
+  }
+
+  /** Lets the next request make a connection of its own: one that was silent may not be the only one that is dead. */
+  distrust(): void {
+    closeIdle(this.#agent);
   }
 
   /** Ends what is under way. */
@@ -67,4 +72,8 @@ export class Connections {
     this.#retired?.destroy();
     this.#agent.destroy();
   }
+}
+
+function closeIdle({ freeSockets }: Agent): void {
+  for (const sockets of Object.values(freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }

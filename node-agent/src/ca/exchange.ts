@@ -45,6 +45,7 @@ export async function exchange(
 }
 
 class StaleConnection extends Error {}
+const staleCodes: readonly unknown[] = ["ECONNRESET", "EPIPE"];
 
 function once(connections: Connections, request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer> {
   const { method, url, headers, body } = request;
@@ -62,11 +63,11 @@ function once(connections: Connections, request: HttpRequest, limits: HttpLimits
     };
     const unreachable = (reason: string, cause?: Error) =>
       fail(new SignetError("ca-unreachable", `the CA cannot be reached${way}: ${reason}`, cause && { cause }));
-    const timer = setTimeout(
-      () =>
-        fail(new SignetError("ca-unreachable", `the CA did not answer within ${timeoutMilliseconds / 1_000} s${way}`)),
-      timeoutMilliseconds,
-    );
+    const timer = setTimeout(() => {
+      const seconds = Math.round(timeoutMilliseconds) / 1_000;
+      fail(new SignetError("ca-unreachable", `the CA did not answer within ${seconds} s${way}`));
+      connections.distrust();
+    }, timeoutMilliseconds);
     const connecting = setTimeout(
       () => unreachable(`no connection within ${connectMilliseconds / 1_000} s`),
       connectMilliseconds,
@@ -84,7 +85,7 @@ function once(connections: Connections, request: HttpRequest, limits: HttpLimits
       else socket.once(url.protocol === "https:" ? "secureConnect" : "connect", connected);
     });
     outgoing.on("error", (error) => {
-      if (outgoing.reusedSocket && answer === undefined && "code" in error && error.code === "ECONNRESET") {
+      if (outgoing.reusedSocket && answer === undefined && "code" in error && staleCodes.includes(error.code)) {
         fail(new StaleConnection());
       } else unreachable(reasonOf(error), error);
     });
