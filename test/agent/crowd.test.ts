@@ -1,10 +1,11 @@
+import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { until } from "../support/poll.ts";
-import { makePod, settle, World } from "./world.ts";
+import type { SdsClient, SdsStreamClient } from "./sds-client.ts";
+import { makePod, World } from "./world.ts";
 
-const crowd = 300;
-// Requests that the agent has open at the CA at once, whatever the number of its workloads.
-const mostAtOnce = 8;
+// Of one connection for which nobody vouches (grpc/limits.ts).
+const untrustedStreams = 128;
 
 let world: World;
 beforeEach(async () => {
@@ -14,32 +15,36 @@ afterEach(async () => {
   await world.stop();
 });
 
-const makeTokens = () => Array.from({ length: crowd }, () => world.ca.token(makePod()));
-const open = (token: string) =>
-  world
-    .client()
-    .withToken(token)
-    .request({ names: ["default"] });
+function open(client: SdsClient, token: string, count: number): SdsStreamClient[] {
+  return Array.from({ length: count }, () => client.withToken(token).request({ names: ["ROOTCA"] }));
+}
 
-test("300 Envoys come back to an agent that was started again: each is served anew, with a key of its own", async () => {
-  const tokens = makeTokens();
-  const comeAll = () =>
-    Promise.all(tokens.map(async (token) => (await open(token).next()).secrets.map(({ key }) => key)));
-  const first = await comeAll();
-  await world.agent.stop();
-  const requests = world.ca.requests.length;
-  await world.startAgent();
-  const second = await comeAll();
-  expect(new Set([...first, ...second].flat()).size).toBe(2 * crowd);
-  expect(world.ca.requests.length - requests).toBe(crowd);
+test("a pod whose token the CA has not seen has few streams, and more once the CA has accepted it", async () => {
+  const client = world.client();
+  const token = world.ca.token(makePod());
+  const streams = open(client, token, untrustedStreams);
+  for (const stream of streams) await stream.next();
+  const [oneMore] = open(client, token, 1);
+  expect(await oneMore?.end()).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+
+  streams[0]?.request({ names: ["default"], nonce: "1" });
+  await streams[0]?.next();
+  for (const stream of open(client, token, 10)) await stream.next();
+  expect(world.metrics.streams).toBe(untrustedStreams + 10);
 });
 
-test("a CA that takes its time with 300 of them has few requests open at once", async () => {
-  world.ca.script = "hang";
-  for (const token of makeTokens()) open(token);
-  await until("all streams", () => world.metrics.openStreams.StreamSecrets === crowd, { every: 5 });
-  await world.untilRequests(4);
-  await settle(world.client());
-  // Over HTTP/1.1 a connection carries one request at a time.
-  expect(world.ca.connections).toBeLessThanOrEqual(mostAtOnce);
+test("a crowd of streams with tokens that the CA refuses does not keep another pod from its secrets", async () => {
+  const mallory = world.client();
+  world.ca.scriptFor = (account) => (account === "mallory" ? { status: 401, code: "token-not-accepted" } : undefined);
+  const streams: SdsStreamClient[] = [];
+  for (let n = 0; n < 1_000; n++) {
+    streams.push(mallory.withToken(world.ca.token(makePod("mallory"))).request({ names: ["default"] }));
+  }
+  const honest = world
+    .client()
+    .withToken(world.ca.token(makePod("sleep")))
+    .request({ names: ["default", "ROOTCA"] });
+  expect((await honest.next()).secrets).not.toHaveLength(0);
+  await until("all others are refused", () => streams.every(({ ended }) => ended !== undefined));
+  expect(world.metrics.streams).toBe(1);
 });
