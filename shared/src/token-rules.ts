@@ -30,7 +30,7 @@ export interface TokenRules {
   readonly maxTokenLifetimeSeconds: number;
 }
 
-// Machines of a cluster are seconds apart (istio #32176); a token may be from that much in the future, never past its end.
+// Machines of a cluster are seconds apart (istio #32176): a token may be of the future by that, but not past its end.
 const clockSkewSeconds = 60;
 
 // Kubernetes sets alg and kid, other issuers typ too. What names a key or a place to find one is never needed.

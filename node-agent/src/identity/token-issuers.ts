@@ -32,8 +32,8 @@ export interface VouchFor {
 }
 
 /**
- * What the CA verifies tokens with, as it has said last. With it the agent can tell by itself whether a token is one that
- * the CA would take. It is no substitute for the CA's word, see `svid/workloads.ts` for the one use of it.
+ * What the CA verifies tokens with, as it has said last. With it the agent can tell by itself whether a token is one
+ * that the CA would take. It is no substitute for the CA's word, see `svid/workloads.ts` for the one use of it.
  */
 export class TokenIssuerStore {
   readonly #trustDomain: TrustDomain;

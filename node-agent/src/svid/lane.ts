@@ -8,7 +8,7 @@ export interface LaneLimits {
 }
 
 /**
- * What one connection may want of the CA for tokens that nobody has accepted yet. An Envoy brings one token, and a second
+ * What one connection may want of the CA for tokens that nobody has accepted yet. An Envoy brings one token, and another
  * when the kubelet has changed it; who makes up tokens waits for itself, and others get their turns all the same.
  */
 export class Lane {

@@ -1,6 +1,6 @@
 /**
- * The way to a certificate, first and next, as one state machine. A workload lives by it, and so does a token that the CA
- * has not judged yet, up to the certificate that makes it a workload's. What is not in the table changes nothing and
+ * The way to a certificate, first and next, as one state machine. A workload lives by it, and so does a token that the
+ * CA has not judged yet, up to the certificate that makes it a workload's. What is not in the table changes nothing and
  * does nothing; `life.test.ts` holds the table against the code.
  *
  * | state     | event     | next      | does        |
@@ -33,8 +33,8 @@
  * From every state but `gone`, `stopped` leads to `gone` and does `cease`; nothing leads out of it.
  *
  * States: `idle`, a certificate is wanted as soon as somebody is there for it; `asking`, one request is with the CA;
- * `held`, the newest certificate is in use and its renewal is planned; `landing`, the same, while the answer to a request
- * is still out that was not needed any more; `retrying`, the CA could not be asked, the next try is planned; `refused`,
+ * `held`, the newest certificate is in use and its renewal is planned; `landing`, the same, while the answer to a
+ * request is still out that was not needed any more; `retrying`, the CA could not be asked, the next try is planned; `refused`,
  * the CA said no, and is asked again later or with another token; `tokenless`, every token has expired; `gone`.
  *
  * In all of them the certificate in use stays in use until its successor is there. That it has run out is no state: it

@@ -72,8 +72,8 @@ export class LifeMachine {
   }
 
   /**
-   * Brings what is planned in one of these states forward to a random moment within so many seconds, unless it is sooner
-   * already or the CA asked for the time.
+   * Brings what is planned in one of these states forward to a random moment within so many seconds, unless it is
+   * sooner already or the CA asked for the time.
    * @returns when it is due now, undefined where nothing was brought forward
    */
   hasten(withinSeconds: number, ...states: readonly ("held" | "landing" | "retrying")[]): number | undefined {

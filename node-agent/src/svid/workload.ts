@@ -13,7 +13,7 @@ import type { Subscription } from "./subscription.ts";
 const maxTokens = 8;
 // After a refusal: long enough not to hammer, short enough for a CA that was told better in the meantime.
 const againSeconds = 10;
-// A renewal that fails is tried again within this part of what is left, so that the CA may come back late and still in time.
+// A renewal that fails is tried again within this part of what is left: a CA that comes back late is still in time.
 const partOfRest = 0.25;
 const shortestMaxWaitSeconds = 0.2;
 // All that hang on an authority that fell are replaced within this time, each at its own moment.
@@ -45,8 +45,8 @@ interface InUse {
  * One pod under one identity, shared by all of its streams: the certificate in use, the tokens that the CA has accepted
  * for it, and the way to the next certificate, which is the state machine of `life.ts`.
  *
- * A token that comes is for the next request: it renews nothing by itself. Where a request is due and no token holds any
- * more, the streams end, so that their Envoys read their token file anew; certificate and state stay.
+ * A token that comes is for the next request: it renews nothing by itself. Where a request is due and no token holds
+ * any more, the streams end, so that their Envoys read their token file anew; certificate and state stay.
  */
 export class Workload {
   /** Of the token that made it; every later one has the same pod and identity. */

@@ -166,7 +166,7 @@ async function modelOf(random: readonly number[], events: readonly Event[]): Pro
   return model;
 }
 
-test("whatever happens: one flight each, the right key for each pod, valid ones kept, expired ones never given", async () => {
+test("whatever happens: one flight each, each pod its own key, valid ones kept, expired ones never given", async () => {
   await fc.assert(
     fc.asyncProperty(seeds, history, async (random, events) => {
       await modelOf(random, events);

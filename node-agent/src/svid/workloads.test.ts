@@ -31,7 +31,7 @@ test("while a renewal is out, another token's certificate is taken, and no secon
   expect([stateOf(sim), serial()]).toEqual([["held"], "3"]);
 });
 
-test("a token that the kubelet brings renews nothing by itself, and is the one that the renewal is asked with", async () => {
+test("a token that the kubelet brings renews nothing by itself; the renewal is asked with it", async () => {
   const sim = new Simulation(middle);
   await startOne(sim, 2_000);
   const fresh = sim.caller("a", 5_000);
@@ -68,7 +68,7 @@ test("a renewal that fails is tried again well before the end, however long the 
   expect(sim.newest("a")?.issued.serialNumber).toBe("2");
 });
 
-test("the first answer of a CA that comes back wakes all that wait for it, but not those that it told to wait", async () => {
+test("the first answer of a CA that comes back wakes all that wait for it, but who was told to wait", async () => {
   const sim = new Simulation(() => 0.999);
   const down = (retryAfterSeconds?: number) =>
     new SignetError("ca-busy", "down", retryAfterSeconds === undefined ? {} : { retryAfterSeconds });
@@ -126,7 +126,7 @@ test("a clock a day ahead for a moment: nothing expired is given meanwhile, and 
   expect(stateOf(sim)).toEqual(["held"]);
 });
 
-test("a machine that slept past the end of a certificate gives nothing old, and renews as soon as it wakes", async () => {
+test("a machine that slept past the end of a certificate gives nothing old, and renews when it wakes", async () => {
   const sim = new Simulation(middle);
   const { stream } = await startOne(sim, 100_000);
   // The monotonic clock stands while a machine is suspended.

@@ -48,7 +48,7 @@ const defaults: WorkloadLimits = {
   idleSeconds: 600,
 };
 
-/** How a token came here: from the kubelet, or from a client, whose connection is any object that is one for all of it. */
+/** How a token came here: from the kubelet, or from a client, whose connection may be any object that stands for it. */
 export type TokenSource = "kubelet" | { readonly connection: object };
 
 /**
@@ -59,7 +59,7 @@ export type TokenSource = "kubelet" | { readonly connection: object };
  *
  * One exception, while the CA cannot be asked: a token that verifies by what the CA has published reaches the workload
  * that is there for its pod and identity, so that an Envoy which restarts with a fresh token is served from memory. It
- * makes no workload, and it is no way around a refusal: neither of that token, nor of its pod since its certificate came.
+ * makes no workload, and it is no way around a refusal, be it of that token or of its pod since its certificate came.
  */
 export class Workloads {
   readonly #options: WorkloadsOptions;
