@@ -71,6 +71,13 @@ export class GrpcWorld {
     return join(this.#folder, "s");
   }
 
+  /** Sockets that are open at this end, whatever the server thinks of them. */
+  openSockets(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#listening.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+    });
+  }
+
   raw(): RawClient {
     const client = new RawClient(connect(this.#socket));
     this.#sockets.push(client.socket);

@@ -95,6 +95,23 @@ describe("a client that does not read", () => {
     await world.expectService();
   });
 
+  test("nor from its socket: not even that stays open", async () => {
+    world = await GrpcWorld.start({ sendMilliseconds: 300 });
+    const deaf = world.raw().send(opening(), openCall(1));
+    deaf.socket.pause();
+    await until("the call", () => world.calls.length === 1);
+    // Its windows are wide: it is the socket's buffer that fills.
+    await until(
+      "it is closed",
+      () => {
+        if (world.calls[0]?.sendingSince === undefined) deaf.send(data(1, message(16_000)));
+        return world.metrics.refusedConnections.get("not-reading") === 1;
+      },
+      { every: 1 },
+    );
+    await until("its socket is closed", async () => (await world.openSockets()) === 0);
+  });
+
   test("does not read its status either: closed in the end", async () => {
     world = await GrpcWorld.start({ sendMilliseconds: 40 });
     const client = world.session();
@@ -175,6 +192,28 @@ describe("a client that opens too much", () => {
     await world.expectService();
     await until("one is closed", () => bad.some(({ closed }) => closed));
     expect(bad.map(({ closed }) => closed)).toEqual([true, false, false, false]);
+  });
+
+  test("a connection that makes room makes it for as many calls as it had", async () => {
+    world = await GrpcWorld.start({ maxCalls: 4 });
+    const bad = [0, 1].map(() => world.raw().send(opening(), openCall(1), openCall(3)));
+    await until("the calls", () => world.calls.length === 4);
+    const honest = world.raw().send(opening(), openCall(1), openCall(3));
+    await until("more calls", () => world.calls.length === 6);
+    await until("one is closed", () => bad[0]?.closed);
+    expect(world.metrics.refusedConnections).toEqual(new Map([["crowded-out", 1]]));
+    expect([bad[1]?.closed, honest.closed]).toEqual([false, false]);
+  });
+
+  test("halves of messages whose client has gone do not count", async () => {
+    world = await GrpcWorld.start({ maxPartialBytes: 20_000 });
+    for (let n = 0; n < 4; n++) {
+      const client = world.raw().send(opening(), openCall(1), data(1, message(60_000, 15_000)));
+      await until("what is held", () => world.calls[n]?.partialBytes === 15_005);
+      client.socket.destroy();
+      await until("it is gone", () => world.metrics.connections === 0);
+    }
+    expect(world.metrics.refusedConnections).toEqual(new Map());
   });
 
   test("halves of messages: beyond the bound the oldest is closed, an honest one gets through", async () => {
