@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { SignetError } from "@signet/shared/errors";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Agenda } from "../agenda.ts";
 import { Metrics } from "../metrics.ts";
 import { Dispatcher, type Job } from "./dispatcher.ts";
@@ -23,13 +24,15 @@ const first: Job = { priority: Number.POSITIVE_INFINITY, retry: false, expiresAt
 let sent: (readonly Job[])[];
 let dispatcher: Dispatcher<Job, string>;
 let agenda: Agenda;
+let endpoint: Endpoint;
 
 beforeEach(() => {
   vi.useFakeTimers();
   sent = [];
   agenda = new Agenda(deps);
+  endpoint = new Endpoint({ url: "https://ca.test/", maxBatch: 32 }, deps);
   dispatcher = new Dispatcher({
-    endpoints: [new Endpoint({ url: "https://ca.test/", maxBatch: 32 }, deps)],
+    endpoints: [endpoint],
     send: (_endpoint, jobs) => {
       sent.push(jobs);
       return new Promise(() => {});
@@ -87,4 +90,37 @@ test("after a stop nothing is sent and nothing is left to wait for", async () =>
   expect(sent).toHaveLength(4);
   // Those under way have their end by the connection; they alone still have a timer.
   expect(vi.getTimerCount()).toBe(4);
+});
+
+describe("a CA that was set aside for 15 seconds", () => {
+  const setAside = (retryAfterSeconds?: number) => {
+    const more = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
+    for (let n = 0; n < 9; n++) endpoint.failed(new SignetError("ca-busy", "busy", more), true, 1);
+  };
+  const renewal = (leftSeconds: number) => {
+    const expiresAt = deps.now() + leftSeconds;
+    return { ...first, priority: expiresAt, expiresAt };
+  };
+
+  test("is tried again while the certificate of a renewal has time left", async () => {
+    setAside();
+    await run(renewal(12));
+    // A quarter of the rest, the draw being in the middle, and 0.2 s.
+    await vi.advanceTimersByTimeAsync(1_650);
+    expect(sent).toEqual([]);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(sent).toHaveLength(1);
+  });
+
+  test.each([
+    ["for a first certificate", () => first, undefined],
+    ["for a certificate that has run out", () => renewal(-1), undefined],
+    ["for a certificate with more time left than that", () => renewal(600), undefined],
+    ["when the CA itself asked for time", () => renewal(12), 1],
+  ])("is left alone %s", async (_why, job, retryAfterSeconds) => {
+    setAside(retryAfterSeconds);
+    await run(job());
+    await vi.advanceTimersByTimeAsync(14_900);
+    expect(sent).toEqual([]);
+  });
 });

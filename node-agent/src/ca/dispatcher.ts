@@ -75,7 +75,7 @@ interface Flight<Asked, Result> {
  * Decides what the CA is asked for next, where, and with what it goes together. A job goes to the first endpoint that is
  * open, alone while few are under way, else in a batch; the ones closest to their expiry first. What fails at one endpoint
  * is asked for at the next, if the retry budget allows. While no endpoint is open, jobs wait, and one request at a time
- * finds out whether that has changed.
+ * finds out whether that has changed, sooner where a renewal has little time left.
  */
 export class Dispatcher<Asked extends Job, Result> {
   readonly #options: DispatcherOptions<Asked, Result>;
@@ -99,6 +99,8 @@ export class Dispatcher<Asked extends Job, Result> {
         timer: setTimeout(() => this.#expire(waiting), totalMilliseconds),
       };
       this.#insert(waiting);
+      const { deps, endpoints } = this.#options;
+      if (job.expiresAt !== undefined) for (const endpoint of endpoints) endpoint.hasten(job.expiresAt - deps.now());
       this.#pumpSoon();
     });
   }

@@ -6,6 +6,10 @@ import type { CaEndpointView } from "./endpoint-view.ts";
 // A CA that takes no batches, or no large ones, may be replaced by one that does.
 const batchesAgainSeconds = 600;
 
+// A certificate that has little time left is tried for again after this part of it, drawn anew each time, and a bit more.
+const partOfRest = 0.25;
+const shortestSeconds = 0.2;
+
 export interface EndpointOptions {
   /** As it may be shown. */
   readonly url: string;
@@ -39,6 +43,8 @@ export class Endpoint {
   #dueAt = 0;
   /** The same by the wall clock, for people. */
   #retryAt = 0;
+  /** The CA itself asked for the time that is waited now. */
+  #toldToWait = false;
   #onTrial = false;
   #lastSuccessAt: number | undefined;
   #lastFailureAt: number | undefined;
@@ -104,6 +110,16 @@ export class Endpoint {
     this.#onTrial = true;
   }
 
+  /** Somebody needs it before `seconds` are over: it is not set aside so long that this cannot be, unless the CA asked. */
+  hasten(seconds: number): void {
+    if (this.#state !== "failing" || this.#toldToWait || seconds <= 0) return;
+    const { monotonic, random } = this.#deps;
+    const sooner = this.#dueAt - monotonic() - (shortestSeconds + seconds * partOfRest * random());
+    if (sooner <= 0) return;
+    this.#dueAt -= sooner;
+    this.#retryAt -= sooner;
+  }
+
   /** It takes no batches. */
   refusedBatch(): void {
     this.#limitBatches(1);
@@ -145,6 +161,7 @@ export class Endpoint {
     const waitSeconds = backoffSeconds(this.#failures, random, error.retryAfterSeconds);
     this.#dueAt = monotonic() + waitSeconds;
     this.#retryAt = now() + waitSeconds;
+    this.#toldToWait = error.retryAfterSeconds !== undefined;
     log.warn({ caUrl: this.url, code: error.code, reason: error.message, waitSeconds }, "the CA is set aside");
   }
 
