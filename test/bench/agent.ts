@@ -147,7 +147,7 @@ async function tellLoop(stage: Stage): Promise<void> {
   const size = sizes.at(-1) ?? 0;
   const file = join(stage.folder, "loop.json");
   const watch = fileURLToPath(new URL("watch-loop.mjs", import.meta.url));
-  const moreEnv = { NODE_OPTIONS: `--import ${watch}`, SIGNET_BENCH_WATCH: file };
+  const moreEnv = { NODE_OPTIONS: `--import ${watch}`, BENCH_LOOP_FILE: file };
   {
     await using running = await stage.launch(await stage.tokens("sidecar", size), { moreEnv });
     await running.sidecars.start();
@@ -225,7 +225,7 @@ class Stage {
       await program.stop();
     };
     try {
-      await sidecars.untilListening();
+      await sidecars.untilListening(program.failure);
     } catch (error) {
       await stop();
       throw error;

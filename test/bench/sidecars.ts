@@ -34,10 +34,17 @@ export class Sidecars {
     this.#sidecars = places.map((place) => new Sidecar(place));
   }
 
-  /** Resolves when somebody listens on the first place, as each Envoy finds out by trying again and again. */
-  async untilListening(): Promise<void> {
+  /**
+   * Resolves when somebody listens on the first place, as each Envoy finds out by trying again and again.
+   * @param giveUp ends the waiting early: whatever it returns is thrown
+   */
+  async untilListening(giveUp: () => Error | undefined): Promise<void> {
     const [first] = this.#places;
-    while (first !== undefined && !(await accepts(first.socket))) await sleep(2);
+    while (first !== undefined && !(await accepts(first.socket))) {
+      const reason = giveUp();
+      if (reason !== undefined) throw reason;
+      await sleep(2);
+    }
   }
 
   /** Resolves when each sidecar has both of its secrets. */

@@ -1,5 +1,5 @@
 /**
- * Loaded into the agent before it (`node --import`): tells on its end, in the file of SIGNET_BENCH_WATCH, for how long its
+ * Loaded into the agent before it (`node --import`): tells on its end, in the file of BENCH_LOOP_FILE, for how long its
  * event loop was kept from what was due, in milliseconds, and what its heap came to.
  */
 import { writeFileSync } from "node:fs";
@@ -12,7 +12,7 @@ process.on("exit", () => {
   const milliseconds = (nanoseconds) => nanoseconds / 1e6 - resolution;
   const { external, heapTotal, heapUsed } = process.memoryUsage();
   writeFileSync(
-    process.env.SIGNET_BENCH_WATCH ?? "/dev/null",
+    process.env.BENCH_LOOP_FILE ?? "/dev/null",
     JSON.stringify({
       p99: milliseconds(delay.percentile(99)),
       max: milliseconds(delay.max),
