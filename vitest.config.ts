@@ -1,23 +1,37 @@
 import { defineConfig } from "vitest/config";
 
+const realPrograms = { testTimeout: 60_000, hookTimeout: 120_000 };
+
 export default defineConfig({
   test: {
+    // Groups run one after the other: real programs share the cores with nobody but each other.
     projects: [
       {
         test: {
           name: "unit",
           include: ["{shared,ca-worker,node-agent}/src/**/*.test.ts"],
           testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
         },
       },
       {
         test: {
           name: "system",
-          include: ["test/{contract,agent,integration,e2e,bundle}/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
-          // Real programs share two cores; files side by side would only make each other late.
+          include: ["test/{contract,agent,integration,bundle}/**/*.test.ts"],
+          ...realPrograms,
+          // Files side by side would only make each other late.
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          ...realPrograms,
+          // Most of their time they wait for certificates to grow old.
+          maxWorkers: 3,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -5,6 +5,7 @@ import { version } from "@signet/node-agent/version";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { agentServiceAccount, caConfig } from "../support/ca-config.ts";
 import { type RunningCa, startCaProcess } from "../support/ca-process.ts";
+import { until } from "../support/poll.ts";
 import { ensureBuilt } from "../support/repo.ts";
 import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
 import { type TestIoOptions, testIo } from "./command-io.ts";
@@ -30,6 +31,7 @@ beforeAll(async () => {
     caUrl: { value: ca.url, source: "test" },
     nodeToken: { value: at("node-token"), source: "test" },
   });
+  await until("the agent to be ready", async () => (await fetch(`${world.agent.adminUrl}/readyz`)).ok);
 });
 afterAll(async () => {
   await world.stop();

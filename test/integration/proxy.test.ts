@@ -55,7 +55,7 @@ async function launch(moreEnv: NodeJS.ProcessEnv, pinned = "server"): Promise<{ 
 async function getSecrets(socket: string, podUid = pod.podUid): Promise<void> {
   const sidecars = new Sidecars([{ socket, token: ca.token({ ...pod, podUid }) }]);
   try {
-    await sidecars.untilListening();
+    await sidecars.untilListening(() => agent?.failure());
     await sidecars.start();
   } finally {
     sidecars.stop();
