@@ -55,8 +55,16 @@ const run = async (job: Job) => {
   return { outcome };
 };
 
+/** So far apart that none waits for the next. */
+const runOneByOne = async (count: number) => {
+  for (let n = 0; n < count; n++) {
+    await run(first);
+    await vi.advanceTimersByTimeAsync(10);
+  }
+};
+
 test("four requests are under way at most, and what comes then waits to go together; renewals find a way out", async () => {
-  for (let n = 0; n < 10; n++) await run(first);
+  await runOneByOne(10);
   expect(sent.map(({ length }) => length)).toEqual([1, 1, 1, 1]);
   const renewal = { ...first, priority: 5_000, expiresAt: 5_000 };
   await run(renewal);
@@ -68,11 +76,27 @@ test("four requests are under way at most, and what comes then waits to go toget
 test("what comes in one go leaves together", async () => {
   for (let n = 0; n < 40; n++) dispatcher.run(first).catch(() => {});
   await vi.advanceTimersByTimeAsync(1);
+  expect(sent.map(({ length }) => length)).toEqual([32]);
+  await vi.advanceTimersByTimeAsync(10);
   expect(sent.map(({ length }) => length)).toEqual([32, 8]);
 });
 
+test("what comes right after a request has begun gathers for a moment, or until a batch is full", async () => {
+  const add = (count: number) => {
+    for (let n = 0; n < count; n++) dispatcher.run(first).catch(() => {});
+    return vi.advanceTimersByTimeAsync(1);
+  };
+  await add(1);
+  await add(20);
+  expect(sent.map(({ length }) => length)).toEqual([1]);
+  await add(15);
+  expect(sent.map(({ length }) => length)).toEqual([1, 32]);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(sent.map(({ length }) => length)).toEqual([1, 32, 3]);
+});
+
 test("a job that finds no turn ends after half a minute", async () => {
-  for (let n = 0; n < 4; n++) await run(first);
+  await runOneByOne(4);
   const { outcome } = await run(first);
   const ended = expect(outcome).rejects.toMatchObject({
     code: "ca-unreachable",
@@ -83,7 +107,7 @@ test("a job that finds no turn ends after half a minute", async () => {
 });
 
 test("after a stop nothing is sent and nothing is left to wait for", async () => {
-  for (let n = 0; n < 6; n++) await run(first);
+  await runOneByOne(6);
   dispatcher.stop();
   agenda.stop();
   await run(first);

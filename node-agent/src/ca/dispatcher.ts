@@ -2,6 +2,7 @@ import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { Agenda } from "../agenda.ts";
 import type { Cancel, Deps } from "../deps.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { Gathering } from "./gathering.ts";
 import { faultOf, isAnswer, type Outcome } from "./outcome.ts";
 import { attemptMilliseconds } from "./patience.ts";
 import { isRefusal } from "./problem.ts";
@@ -80,6 +81,7 @@ interface Flight<Asked, Result> {
 export class Dispatcher<Asked extends Job, Result> {
   readonly #options: DispatcherOptions<Asked, Result>;
   readonly #waiting: Waiting<Asked, Result>[] = [];
+  readonly #gathering = new Gathering(() => this.#pump());
   #flying = 0;
   #pumping = false;
   #stopped = false;
@@ -109,6 +111,7 @@ export class Dispatcher<Asked extends Job, Result> {
   stop(): void {
     this.#stopped = true;
     this.#cancelWake?.();
+    this.#gathering.stop();
     for (const { timer } of this.#waiting.splice(0)) clearTimeout(timer);
   }
 
@@ -162,6 +165,7 @@ export class Dispatcher<Asked extends Job, Result> {
       const slots = limit > 1 ? maxRequests : maxSingleRequests;
       // What is silent must not keep renewals from being sent.
       if (this.#flying >= (first.job.expiresAt === undefined ? slots : 2 * slots)) return undefined;
+      if (this.#flying > 0 && this.#waiting.length < limit && this.#gathering.isOn()) return undefined;
       const trial = !endpoint.isOpen;
       if ((trial || isRepeat(first)) && !budget.available) {
         this.#holdBack(first);
@@ -228,6 +232,7 @@ export class Dispatcher<Asked extends Job, Result> {
   async #fly({ endpoint, group, trial, repeat }: Flight<Asked, Result>): Promise<void> {
     const { send } = this.#options;
     this.#flying++;
+    this.#gathering.begin();
     let outcomes: readonly Outcome<Result>[] | undefined;
     try {
       const jobs = group.map(({ job }) => job);
