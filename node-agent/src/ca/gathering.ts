@@ -1,5 +1,4 @@
-// Of a burst of 1,000 on a machine with its CA, three quarters went alone without it, which cost the agent 40 % more and
-// the CA 80 %.
+// Of a burst of 1,000 on a machine with its CA, three quarters went alone without it; so it takes half as many requests.
 const milliseconds = 10;
 
 /**
