@@ -72,6 +72,19 @@ test("sends again what a kept connection took with it, and only then", async () 
   expect(sockets).toHaveLength(2);
 });
 
+test("a server that restarts takes all kept connections with it: the request goes out on a new one", async () => {
+  answer = (socket) => {
+    // Together, so that there are three connections.
+    if (requests.length === 3) for (const one of sockets) respond(one, "first");
+    else if (requests.length > 3 && sockets.indexOf(socket) < 3) socket.destroy();
+    else if (requests.length > 3) respond(socket, "again");
+  };
+  await Promise.all([ask(), ask(), ask()]);
+  expect(sockets).toHaveLength(3);
+  expect((await ask()).body).toBe("again");
+  expect(requests).toHaveLength(5);
+});
+
 test("a new connection that is cut is a failure", async () => {
   answer = (socket) => socket.resetAndDestroy();
   await expect(ask()).rejects.toMatchObject({ code: "ca-unreachable" });

@@ -5,9 +5,10 @@ import type { Deps } from "../deps.ts";
 import type { NodeToken } from "../identity/node-token.ts";
 import { type Ask, askBatch, askCertificate, askDocument, type DocumentAnswer, readTrustBundle } from "./api.ts";
 import { Connections, type ConnectionsOptions } from "./connections.ts";
-import { Dispatcher, type Job } from "./dispatcher.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { CaEndpointView } from "./endpoint-view.ts";
+import type { Job } from "./flight.ts";
 import type { Outcome } from "./outcome.ts";
 import { RetryBudget } from "./retry-budget.ts";
 

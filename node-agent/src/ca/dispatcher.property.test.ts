@@ -4,8 +4,9 @@ import { expect, test } from "vitest";
 import { Agenda } from "../agenda.ts";
 import { Metrics } from "../metrics.ts";
 import { backoffSeconds } from "./backoff.ts";
-import { Dispatcher, type Job } from "./dispatcher.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import { Endpoint } from "./endpoint.ts";
+import type { Job } from "./flight.ts";
 import type { Outcome } from "./outcome.ts";
 import { RetryBudget } from "./retry-budget.ts";
 

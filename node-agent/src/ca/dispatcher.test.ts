@@ -2,8 +2,9 @@ import { SignetError } from "@signet/shared/errors";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Agenda } from "../agenda.ts";
 import { Metrics } from "../metrics.ts";
-import { Dispatcher, type Job } from "./dispatcher.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import { Endpoint } from "./endpoint.ts";
+import type { Job } from "./flight.ts";
 import { RetryBudget } from "./retry-budget.ts";
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -22,6 +23,8 @@ const first: Job = { priority: Number.POSITIVE_INFINITY, retry: false, expiresAt
 
 /** What was sent and not answered yet. */
 let sent: (readonly Job[])[];
+/** Whether the CA answers at once. */
+let answers: boolean;
 let dispatcher: Dispatcher<Job, string>;
 let agenda: Agenda;
 let endpoint: Endpoint;
@@ -29,13 +32,14 @@ let endpoint: Endpoint;
 beforeEach(() => {
   vi.useFakeTimers();
   sent = [];
+  answers = false;
   agenda = new Agenda(deps);
   endpoint = new Endpoint({ url: "https://ca.test/", maxBatch: 32 }, deps);
   dispatcher = new Dispatcher({
     endpoints: [endpoint],
     send: (_endpoint, jobs) => {
       sent.push(jobs);
-      return new Promise(() => {});
+      return answers ? Promise.resolve(jobs.map(() => ({ value: "answer" }))) : new Promise(() => {});
     },
     probe: () => new Promise(() => {}),
     budget: new RetryBudget(deps.monotonic),
@@ -93,6 +97,22 @@ test("what comes right after a request has begun gathers for a moment, or until 
   expect(sent.map(({ length }) => length)).toEqual([1, 32]);
   await vi.advanceTimersByTimeAsync(10);
   expect(sent.map(({ length }) => length)).toEqual([1, 32, 3]);
+});
+
+test("what comes right after a request gathers too when that one is answered already; documents and repeats do not", async () => {
+  answers = true;
+  await run(first);
+  await run(first);
+  await run(first);
+  expect(sent.map(({ length }) => length)).toEqual([1]);
+  const document = { ...first, priority: 0, characters: undefined };
+  await run(document);
+  expect(sent.slice(1)).toEqual([[document]]);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(sent.map(({ length }) => length)).toEqual([1, 1, 2]);
+  const repeat = { ...first, priority: 0, retry: true };
+  await run(repeat);
+  expect(sent.slice(3)).toEqual([[repeat]]);
 });
 
 test("a job that finds no turn ends after half a minute", async () => {

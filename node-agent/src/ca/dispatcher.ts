@@ -2,6 +2,7 @@ import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { Agenda } from "../agenda.ts";
 import type { Cancel, Deps } from "../deps.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { type Flight, isRepeat, type Job, type Waiting } from "./flight.ts";
 import { Gathering } from "./gathering.ts";
 import { faultOf, isAnswer, type Outcome } from "./outcome.ts";
 import { attemptMilliseconds } from "./patience.ts";
@@ -16,18 +17,6 @@ const maxSingleRequests = 32;
 const maxBatchCharacters = 256 * 1024;
 // No job waits longer than this, for its turn and for answers taken together.
 const totalMilliseconds = 30_000;
-
-/** Something to ask the CA for. */
-export interface Job {
-  /** Lower goes first; for a renewal, when its certificate runs out. */
-  readonly priority: number;
-  /** It repeats what failed before: it draws on the retry budget. */
-  readonly retry: boolean;
-  /** When the certificate runs out that is to be renewed, in seconds since the epoch. */
-  readonly expiresAt: number | undefined;
-  /** Length of what is sent for it in a batch; undefined when it goes in no batch. */
-  readonly characters: number | undefined;
-}
 
 export interface DispatcherOptions<Asked extends Job, Result> {
   /** In the order of preference. */
@@ -48,28 +37,6 @@ export interface DispatcherOptions<Asked extends Job, Result> {
   readonly agenda: Agenda;
   readonly deps: Pick<Deps, "log" | "metrics" | "now">;
   readonly answerMilliseconds?: number;
-}
-
-interface Waiting<Asked, Result> {
-  readonly job: Asked;
-  readonly tried: Set<Endpoint>;
-  /** Milliseconds of `performance.now()`. */
-  readonly deadline: number;
-  readonly timer: NodeJS.Timeout;
-  readonly resolve: (result: Result) => void;
-  readonly reject: (error: SignetError) => void;
-  /** What an endpoint said that another is asked for a second opinion about. */
-  refusal?: SignetError;
-  /** It had to wait for the retry budget. */
-  heldBack?: true;
-}
-
-interface Flight<Asked, Result> {
-  readonly endpoint: Endpoint;
-  readonly group: readonly Waiting<Asked, Result>[];
-  readonly trial: boolean;
-  /** It draws on the retry budget. */
-  readonly repeat: boolean;
 }
 
 /**
@@ -157,7 +124,7 @@ export class Dispatcher<Asked extends Job, Result> {
   /** What goes out now, taken out of the queue; undefined when all have to wait. */
   #next(): Flight<Asked, Result> | undefined {
     const { budget, endpoints } = this.#options;
-    if (!endpoints.some(({ isDue, isOpen }) => isOpen || isDue)) return undefined;
+    if (!endpoints.some(({ isDue, isOpen }) => isOpen || isDue) || this.#isGathering()) return undefined;
     for (const first of this.#waiting) {
       const endpoint = this.#endpointFor(first.tried);
       if (endpoint === undefined) continue;
@@ -165,7 +132,6 @@ export class Dispatcher<Asked extends Job, Result> {
       const slots = limit > 1 ? maxRequests : maxSingleRequests;
       // What is silent must not keep renewals from being sent.
       if (this.#flying >= (first.job.expiresAt === undefined ? slots : 2 * slots)) return undefined;
-      if (this.#flying > 0 && this.#waiting.length < limit && this.#gathering.isOn()) return undefined;
       const trial = !endpoint.isOpen;
       if ((trial || isRepeat(first)) && !budget.available) {
         this.#holdBack(first);
@@ -181,6 +147,14 @@ export class Dispatcher<Asked extends Job, Result> {
       return { endpoint, group, trial, repeat };
     }
     return undefined;
+  }
+
+  // Repeats, and the tries that find out whether an endpoint is well, have waited already.
+  #isGathering(): boolean {
+    const [first] = this.#waiting;
+    const open = this.#options.endpoints.find(({ isOpen }) => isOpen);
+    if (first?.job.characters === undefined || open === undefined || isRepeat(first)) return false;
+    return this.#waiting.length < open.batchLimit && this.#gathering.isOn();
   }
 
   #holdBack(waiting: Waiting<Asked, Result>): void {
@@ -232,7 +206,7 @@ export class Dispatcher<Asked extends Job, Result> {
   async #fly({ endpoint, group, trial, repeat }: Flight<Asked, Result>): Promise<void> {
     const { send } = this.#options;
     this.#flying++;
-    this.#gathering.begin();
+    if (group[0]?.job.characters !== undefined) this.#gathering.begin();
     let outcomes: readonly Outcome<Result>[] | undefined;
     try {
       const jobs = group.map(({ job }) => job);
@@ -340,8 +314,4 @@ export class Dispatcher<Asked extends Job, Result> {
     const seconds = budget.available ? Math.min(...due) : budget.availableInSeconds;
     if (seconds < Number.POSITIVE_INFINITY) this.#cancelWake = agenda.after(seconds, () => this.#pump());
   }
-}
-
-function isRepeat({ job, tried }: { readonly job: Job; readonly tried: ReadonlySet<Endpoint> }): boolean {
-  return job.retry || tried.size > 0;
 }

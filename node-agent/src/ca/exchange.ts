@@ -38,13 +38,22 @@ export async function exchange(
   try {
     return await once(connections, request, limits);
   } catch (error) {
-    // The server closed a connection that was kept open, just as it was used again: nobody has looked at the request.
+    // The server closed a connection that was kept open, just as it was used again: nobody has looked at the request. The
+    // others that were kept open are most likely gone with it.
     if (!(error instanceof StaleConnection)) throw error;
+    connections.distrust();
+  }
+  try {
     return await once(connections, request, { ...limits, timeoutMilliseconds: Math.max(1, end - performance.now()) });
+  } catch (error) {
+    if (!(error instanceof StaleConnection)) throw error;
+    throw new SignetError("ca-unreachable", `the CA cannot be reached${connections.way}: ${error.message}`);
   }
 }
 
-class StaleConnection extends Error {}
+class StaleConnection extends Error {
+  override readonly message = "it closed the connection";
+}
 const staleCodes: readonly unknown[] = ["ECONNRESET", "EPIPE"];
 
 function once(connections: Connections, request: HttpRequest, limits: HttpLimits): Promise<HttpAnswer> {

@@ -1,9 +1,9 @@
-// Of a burst of 1,000 on a machine with its CA, three quarters went alone without it; so it takes half as many requests.
+// Of a burst of 1,000 on a machine with its CA, three quarters went alone without it.
 const milliseconds = 10;
 
 /**
- * Lets jobs gather for one batch: while a request has just begun, the next one waits for more to go along. A CA that takes
- * longer than that is asked for more at once.
+ * Lets jobs gather for one batch: when a request has just begun, what comes next waits for more to go along. One that comes
+ * out of the quiet goes at once, and a CA that takes longer than that is asked for more meanwhile.
  */
 export class Gathering {
   readonly #onEnd: () => void;
