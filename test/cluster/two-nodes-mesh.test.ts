@@ -262,8 +262,7 @@ describe("the shared socket", () => {
   it.each(places)("of the $node node refuses a pod of the other node", async ({ namespace, other }) => {
     expect(await ask(namespace, await sleepToken(other))).toMatchObject({
       status: status.PERMISSION_DENIED,
-      // As gRPC writes it.
-      message: encodeURIComponent("the token belongs to a pod of another node"),
+      message: "the token belongs to a pod of another node",
     });
   });
 });
