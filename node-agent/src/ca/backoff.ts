@@ -12,3 +12,13 @@ export function backoffSeconds(failures: number, random: () => number, retryAfte
   const ceiling = Math.min(capSeconds, baseSeconds * 2 ** Math.min(failures, 20));
   return Math.min(retryAfterSeconds, longestRetryAfterSeconds) + ceiling * random();
 }
+
+// A certificate that has little time left is tried for again after this part of it, so that the CA may come back late and
+// still in time.
+const partOfRest = 0.25;
+const shortestSeconds = 0.2;
+
+/** Most seconds to wait for the next try when the certificate that it is to renew is good for `leftSeconds`. */
+export function renewalWaitSeconds(leftSeconds: number, random: () => number): number {
+  return shortestSeconds + leftSeconds * partOfRest * random();
+}

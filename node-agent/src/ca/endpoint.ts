@@ -1,14 +1,10 @@
 import type { SignetError } from "@signet/shared/errors";
 import type { Deps } from "../deps.ts";
-import { backoffSeconds } from "./backoff.ts";
+import { backoffSeconds, renewalWaitSeconds } from "./backoff.ts";
 import type { CaEndpointView } from "./endpoint-view.ts";
 
 // A CA that takes no batches, or no large ones, may be replaced by one that does.
 const batchesAgainSeconds = 600;
-
-// A certificate that has little time left is tried for again after this part of it, drawn anew each time, and a bit more.
-const partOfRest = 0.25;
-const shortestSeconds = 0.2;
 
 export interface EndpointOptions {
   /** As it may be shown. */
@@ -114,7 +110,7 @@ export class Endpoint {
   hasten(seconds: number): void {
     if (this.#state !== "failing" || this.#toldToWait || seconds <= 0) return;
     const { monotonic, random } = this.#deps;
-    const sooner = this.#dueAt - monotonic() - (shortestSeconds + seconds * partOfRest * random());
+    const sooner = this.#dueAt - monotonic() - renewalWaitSeconds(seconds, random);
     if (sooner <= 0) return;
     this.#dueAt -= sooner;
     this.#retryAt -= sooner;

@@ -3,6 +3,7 @@ import type { Logger } from "@signet/shared/deps";
 import { SignetError } from "@signet/shared/errors";
 import { decodeTokenUnverified, readServiceAccountClaims } from "@signet/shared/service-account";
 import { FollowedFile } from "../followed-file.ts";
+import { compactJws } from "./token.ts";
 
 /** The agent's own token, which says to the CA on which node it runs. */
 export interface NodeToken {
@@ -24,7 +25,7 @@ export function followNodeToken(file: string, log: Logger): NodeToken {
     setting: "nodeToken",
     read: (text) => {
       const token = text.trim();
-      if (token.length > maxTokenCharacters || !/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) {
+      if (token.length > maxTokenCharacters || !compactJws.test(token)) {
         throw new SignetError("config-invalid", `nodeToken: ${file}: it holds no compact JWS`);
       }
       return { token, nodeUid: nodeOf(token) };

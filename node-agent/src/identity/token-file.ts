@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { maxTokenCharacters } from "@signet/shared/ca-api";
 import { SignetError } from "@signet/shared/errors";
+import { compactJws } from "./token.ts";
 
 /**
  * The token in a file that a person named.
@@ -17,7 +18,7 @@ export function readTokenFile(file: string, setting: string): string {
   }
   if (text === "") throw new SignetError("config-invalid", `${setting}: ${file} is empty`);
   if (text.length > maxTokenCharacters) throw new SignetError("config-invalid", `${setting}: ${file} is too long`);
-  if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(text)) {
+  if (!compactJws.test(text)) {
     throw new SignetError(
       "config-invalid",
       `${setting}: ${file} holds no token (a compact JWS: three parts with dots)`,

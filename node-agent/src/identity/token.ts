@@ -16,8 +16,8 @@ export interface HeaderSource {
   get(name: string): readonly (string | Buffer)[];
 }
 
-// RFC 7515 §3.1: three parts of base64url. What passes here is safe to stand in an HTTP header.
-const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/;
+/** RFC 7515 §3.1: three parts of base64url. What passes here is safe to stand in an HTTP header. */
+export const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/;
 
 /**
  * The one token of a stream. `authorization` may say `Bearer` before it or not.

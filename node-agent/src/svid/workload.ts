@@ -1,5 +1,6 @@
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { Agenda } from "../agenda.ts";
+import { renewalWaitSeconds } from "../ca/backoff.ts";
 import type { Flaw } from "../ca/standing.ts";
 import type { Deps } from "../deps.ts";
 import type { Caller } from "../identity/caller.ts";
@@ -13,9 +14,6 @@ import type { Subscription } from "./subscription.ts";
 const maxTokens = 8;
 // After a refusal: long enough not to hammer, short enough for a CA that was told better in the meantime.
 const againSeconds = 10;
-// A renewal that fails is tried again within this part of what is left: a CA that comes back late is still in time.
-const partOfRest = 0.25;
-const shortestMaxWaitSeconds = 0.2;
 // All that hang on an authority that fell are replaced within this time, each at its own moment.
 const replaceWithinSeconds = 10;
 // A CA that gives another such certificate was not set right yet.
@@ -229,7 +227,7 @@ export class Workload {
     const { issued, since } = this.#inUse;
     const life = issued.notAfter - issued.notBefore;
     const left = Math.min(issued.notAfter - deps.now(), life - (deps.monotonic() - since));
-    return shortestMaxWaitSeconds + left * partOfRest * deps.random();
+    return renewalWaitSeconds(left, deps.random);
   }
 
   #keep(caller: Caller): void {
