@@ -8,6 +8,7 @@ export interface Page {
 
 // Each after those that it imports from.
 const modules = ["words", "judgement", "dom", "row", "table", "overview", "feed", "main"];
+const scripts = ["../workload-health", ...modules.map((name) => `script/${name}`)];
 const styles = ["base", "panels", "toolbar", "workloads"];
 
 /** Reads the page from its files. */
@@ -15,7 +16,7 @@ export function readPage(stripTypes: (typeScript: string) => string): Page {
   return {
     html: read("index.html"),
     style: styles.map((name) => read(`style/${name}.css`)).join("\n"),
-    script: stripTypes(modules.map((name) => withoutBorders(read(`script/${name}.ts`))).join("\n")),
+    script: stripTypes(scripts.map((name) => withoutBorders(read(`${name}.ts`))).join("\n")),
   };
 }
 

@@ -1,12 +1,7 @@
 import { fromNow, span } from "../terminal/duration.ts";
+import { healthOf, isTroubled, type WorkloadHealth, workloadHealths } from "../workload-health.ts";
 import type { Snapshot, Status, WorkloadStatus } from "./read.ts";
 
-/** How a workload is, worst first; the page judges alike. */
-export const workloadHealths = ["expired", "late", "refused", "tokenless", "failing", "idle", "ok"] as const;
-export type WorkloadHealth = (typeof workloadHealths)[number];
-
-// A renewal takes a moment; one that has not begun after this long does not happen by itself.
-const overdueSeconds = 30;
 // A week to publish a successor, which takes a few refresh hints.
 const rootWarningSeconds = 7 * 86_400;
 
@@ -19,21 +14,21 @@ export interface JudgedWorkload extends WorkloadStatus {
 export function judgeWorkload(workload: WorkloadStatus, now: number): JudgedWorkload {
   const { lastIssuedAt, notAfter } = workload;
   const shareLeft = Math.min(1, Math.max(0, (notAfter - now) / Math.max(1, notAfter - lastIssuedAt)));
-  return { ...workload, shareLeft, health: healthOf(workload, now) };
-}
-
-function healthOf({ lastError, notAfter, renewAt, state, streams }: WorkloadStatus, now: number): WorkloadHealth {
-  // Nobody is there to renew for; whoever comes back starts it.
-  const isIdle = streams === 0;
-  if (notAfter <= now) return isIdle ? "idle" : "expired";
-  if (state === "refused" || state === "tokenless") return state;
-  if (lastError !== null) return "failing";
-  if (isIdle) return "idle";
-  return now - renewAt > overdueSeconds ? "late" : "ok";
+  return {
+    ...workload,
+    shareLeft,
+    health: healthOf({
+      state: workload.state,
+      streams: workload.streams,
+      hasFailed: workload.lastError !== null,
+      secondsLeft: notAfter - now,
+      secondsToRenewal: workload.renewAt - now,
+    }),
+  };
 }
 
 export function needsAttention({ health }: JudgedWorkload): boolean {
-  return health !== "ok" && health !== "idle";
+  return isTroubled(health);
 }
 
 /** Worst first; among equals whoever's certificate ends first. */

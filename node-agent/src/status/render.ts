@@ -2,7 +2,8 @@ import { fromNow, iso, span } from "../terminal/duration.ts";
 import { type Cell, type Column, renderTable } from "../terminal/table.ts";
 import type { Paint, Terminal, Tone } from "../terminal/terminal.ts";
 import { clean, fit, widthOf } from "../terminal/text.ts";
-import { type JudgedWorkload, needsAttention, type WorkloadHealth } from "./judge.ts";
+import type { WorkloadHealth } from "../workload-health.ts";
+import { type JudgedWorkload, needsAttention } from "./judge.ts";
 import type { Status } from "./read.ts";
 
 const tones: Record<WorkloadHealth | Status["ca"][number]["state"], Tone> = {

@@ -1,3 +1,4 @@
+import { healthOf, isTroubled } from "../../workload-health.ts";
 import type { WorkloadView } from "../../workload-view.ts";
 import { inWords } from "./words.ts";
 
@@ -16,9 +17,6 @@ export interface Judgement {
   /** On the same scale. */
   readonly due: number;
 }
-
-// A renewal takes a moment; one that has not begun after this long does not happen by itself.
-const overdueSeconds = 30;
 
 /** @param now milliseconds since the epoch, by the agent's clock */
 export function judge(workload: WorkloadView, now: number): Judgement {
@@ -43,17 +41,20 @@ function verdict(
   secondsLeft: number,
   secondsToRenewal: number,
 ): Pick<Judgement, "mood" | "state" | "needsAttention"> {
-  // Nobody is there to renew for; whoever comes back starts it.
-  const idle = streams === 0;
-  if (secondsLeft <= 0) return { mood: idle ? "quiet" : "bad", state: "Expired", needsAttention: !idle };
-  if (state === "refused") return { mood: "warn", state: "Renewal refused", needsAttention: true };
-  if (state === "tokenless") return { mood: "warn", state: "Waits for a token", needsAttention: true };
-  if (lastError !== null) return { mood: "warn", state: "Renewal fails", needsAttention: true };
-  if (idle) return { mood: "quiet", state: "No streams", needsAttention: false };
-  if (secondsToRenewal > 0) return { mood: "good", state: "Valid", needsAttention: false };
-  if (secondsToRenewal > -overdueSeconds) return { mood: "good", state: "Renewing", needsAttention: false };
-  return { mood: "warn", state: "Renewal overdue", needsAttention: true };
+  const health = healthOf({ state, streams, hasFailed: lastError !== null, secondsLeft, secondsToRenewal });
+  const needsAttention = isTroubled(health);
+  if (health === "idle") return { mood: "quiet", state: secondsLeft > 0 ? "No streams" : "Expired", needsAttention };
+  if (health === "ok") return { mood: "good", state: secondsToRenewal > 0 ? "Valid" : "Renewing", needsAttention };
+  return { mood: health === "expired" ? "bad" : "warn", state: troubles[health], needsAttention };
 }
+
+const troubles = {
+  expired: "Expired",
+  late: "Renewal overdue",
+  refused: "Renewal refused",
+  tokenless: "Waits for a token",
+  failing: "Renewal fails",
+} as const;
 
 export type Filter = "all" | "attention" | "idle";
 export type Order = "attention" | "expiry" | "name" | "renewed";
