@@ -35,7 +35,7 @@ export interface DispatcherOptions<Asked extends Job, Result> {
   readonly probe: (endpoint: Endpoint) => Promise<void>;
   readonly budget: RetryBudget;
   readonly agenda: Agenda;
-  readonly deps: Pick<Deps, "log" | "metrics" | "now">;
+  readonly deps: Pick<Deps, "log" | "metrics" | "monotonic" | "now" | "setTimer">;
   readonly answerMilliseconds?: number;
 }
 
@@ -48,7 +48,7 @@ export interface DispatcherOptions<Asked extends Job, Result> {
 export class Dispatcher<Asked extends Job, Result> {
   readonly #options: DispatcherOptions<Asked, Result>;
   readonly #waiting: Waiting<Asked, Result>[] = [];
-  readonly #gathering = new Gathering(() => this.#pump());
+  readonly #gathering: Gathering;
   #flying = 0;
   #pumping = false;
   #stopped = false;
@@ -56,6 +56,7 @@ export class Dispatcher<Asked extends Job, Result> {
 
   constructor(options: DispatcherOptions<Asked, Result>) {
     this.#options = options;
+    this.#gathering = new Gathering(() => this.#pump(), options.deps);
   }
 
   /** @throws SignetError what the last endpoint that was asked said; `ca-unreachable` when none could be in time */
