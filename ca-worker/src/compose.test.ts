@@ -18,8 +18,7 @@ const platform = (clusterIssuer?: ClusterIssuer): Platform => ({
   fetch: async () => new Response("{}", { status: 500 }),
   logger: makeLogger(),
   crypto: webCrypto,
-  store: (location) => (location === "env:A" ? { read: () => "" } : undefined),
-  readFile: undefined,
+  open: (location) => (location === "env:A" ? { read: () => "" } : undefined),
   clusterIssuer,
 });
 const cluster: ClusterIssuer = { name: "https://kubernetes.default.svc", load: async () => ({ keys: [] }) };

@@ -7,9 +7,11 @@ import { discoverJwkSet, fetchJwkSet } from "./authenticate/fetch-keys.ts";
 import { JwkSet } from "./authenticate/jwk-set.ts";
 import { fixedKeys, type KeySource, LoadedKeys } from "./authenticate/key-source.ts";
 import { type Issuer, TokenVerifier } from "./authenticate/service-account.ts";
-import { AuthoritySource, type AuthorityStore } from "./authority/source.ts";
-import { type Config, type IssuerConfig, inCluster } from "./config.ts";
+import { AuthoritySource } from "./authority/source.ts";
+import { inCluster } from "./config/issuer.ts";
+import type { Config, IssuerConfig } from "./config.ts";
 import type { Crypto } from "./crypto.ts";
+import type { TextSource } from "./text-source.ts";
 
 /** The issuer that the API server of our own cluster is. */
 export interface ClusterIssuer {
@@ -25,10 +27,8 @@ export interface Platform {
   readonly fetch: Fetch;
   readonly logger: Logger;
   readonly crypto: Crypto;
-  /** The store of a `env:NAME`, `file:PATH` or `kubernetes:NAMESPACE/NAME`, or undefined where the platform has none of that kind. */
-  store(location: string): AuthorityStore | undefined;
-  /** Reads a file that the configuration names; undefined where there are no files. */
-  readonly readFile: ((path: string) => Promise<string>) | undefined;
+  /** The text at `env:NAME`, `file:PATH` or `kubernetes:NAMESPACE/NAME`; undefined where the platform has none of that kind. */
+  open(location: string): TextSource | undefined;
   /** The issuer `in-cluster`; undefined where there is no cluster around, or where no issuer asks for it. */
   readonly clusterIssuer: ClusterIssuer | undefined;
 }
@@ -43,7 +43,7 @@ export function compose(config: Config, source: string, platform: Platform): Com
   const { clock, logger, crypto } = platform;
   const faults: string[] = [];
   const trustDomain = TrustDomain.parse(config.trustDomain);
-  const store = platform.store(config.authority.store);
+  const store = platform.open(config.authority.store);
   if (store === undefined) faults.push(`authority.store: "${config.authority.store}" cannot be used on this platform`);
   const issuers = config.issuers.flatMap((issuer, index): Issuer[] => {
     const source = issuerSource(issuer, platform);
@@ -94,7 +94,7 @@ type IssuerSource = { readonly name: string; readonly keys: KeySource } | { read
 /** An issuer's name and keys, or why this platform can't have them. */
 function issuerSource(
   { issuer, keys }: IssuerConfig,
-  { clock, logger, fetch, readFile, clusterIssuer }: Platform,
+  { clock, logger, fetch, open, clusterIssuer }: Platform,
 ): IssuerSource {
   const loaded = (name: string, load: () => Promise<unknown>): IssuerSource => ({
     name,
@@ -109,8 +109,9 @@ function issuerSource(
   if (typeof keys !== "string") return { name: issuer, keys: fixedKeys(JwkSet.parse(keys)) };
   if (keys === "discovery") return loaded(issuer, () => discoverJwkSet(fetch, issuer));
   if (!keys.startsWith("file:")) return loaded(issuer, () => fetchJwkSet(fetch, keys));
-  if (readFile === undefined) {
+  const file = open(keys);
+  if (file === undefined) {
     return { fault: "keys: there are no files on this platform; give the JWK Set itself or a URL" };
   }
-  return loaded(issuer, async () => JSON.parse(await readFile(keys.slice("file:".length))));
+  return loaded(issuer, async () => JSON.parse(await file.read()));
 }

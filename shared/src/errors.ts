@@ -30,6 +30,7 @@ export const localErrorCodes = [
   "config-invalid",
   "authority-invalid",
   "authority-unavailable",
+  "source-unavailable",
   "malformed-der",
   "malformed-pem",
   "malformed-certificate",

@@ -81,8 +81,7 @@ async function appWith(issuer: TokenIssuer, platformCrypto: Crypto, workloads: r
       fetch,
       logger: silent,
       crypto: platformCrypto,
-      store: () => ({ read: () => text }),
-      readFile: undefined,
+      open: () => ({ read: () => text }),
       clusterIssuer: undefined,
     }),
   );

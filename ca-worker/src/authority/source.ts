@@ -1,17 +1,12 @@
 import type { TrustBundle } from "@signet/shared/ca-api";
-import type { Awaitable, Clock, Logger } from "@signet/shared/deps";
+import type { Clock, Logger } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { TrustDomain } from "@signet/shared/spiffe-id";
 import type { Crypto } from "../crypto.ts";
 import { createLeafIssuer, type LeafIssuer } from "../sign/issuer.ts";
+import type { TextSource } from "../text-source.ts";
 import { parseAuthorityDocument } from "./document.ts";
 import { loadActiveAuthority, rootsOf, taintedKeyIdsOf } from "./load.ts";
-
-/** Where the authority document is kept. */
-export interface AuthorityStore {
-  /** @throws SignetError `authority-unavailable` */
-  read(): Awaitable<string>;
-}
 
 /** What one reading of the document gives. */
 export interface Authorities {
@@ -21,7 +16,8 @@ export interface Authorities {
 }
 
 export interface AuthoritySourceOptions {
-  readonly store: AuthorityStore;
+  /** Where the authority document is kept. */
+  readonly store: TextSource;
   readonly trustDomain: TrustDomain;
   readonly refreshHintSeconds: number;
   readonly crypto: Crypto;
@@ -56,7 +52,7 @@ export class AuthoritySource {
       this.#readAt = clock();
       return this.#current;
     } catch (error) {
-      const known = asSignetError(error, "authority-unavailable");
+      const known = unavailable(error);
       logger.error(
         { event: "authority", code: known.code, error: known.message, stale: this.#current !== undefined },
         "authorities cannot be read",
@@ -94,4 +90,13 @@ export class AuthoritySource {
     const bundle: TrustBundle = { trustDomain: trustDomain.name, sequence, refreshHintSeconds, roots };
     return { bundle: taintedKeyIds.length === 0 ? bundle : { ...bundle, taintedKeyIds }, issuer };
   }
+}
+
+/** Whatever keeps the document from being read is one thing to those who ask for signatures. */
+function unavailable(error: unknown): SignetError {
+  const known = asSignetError(error, "authority-unavailable");
+  if (known.code !== "source-unavailable") return known;
+  const { message, retryAfterSeconds } = known;
+  const wait = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
+  return new SignetError("authority-unavailable", message, { cause: known, ...wait });
 }

@@ -110,7 +110,7 @@ function statusCommand(): Command {
       const { config, folder } = await readConfig(options.config);
       const logger = createLogger("silent");
       const platform = nodePlatform({ folder, logger, cluster: podCluster, clusterIssuer: undefined });
-      const store = platform.store(config.authority.store);
+      const store = platform.open(config.authority.store);
       const document = parseAuthorityDocument((await store?.read()) ?? "");
       const rows = document.authorities.map(({ id, state, key, chain }) => {
         const [issuing, root] = [chain[0], chain.at(-1)].map((pem) =>

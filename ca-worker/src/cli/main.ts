@@ -8,6 +8,7 @@ const exitCodes: Readonly<Record<string, number>> = {
   "config-invalid": 2,
   "authority-invalid": 69,
   "authority-unavailable": 69,
+  "source-unavailable": 69,
   "cannot-sign": 69,
   "issuer-unavailable": 69,
 };

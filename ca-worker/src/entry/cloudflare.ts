@@ -33,9 +33,8 @@ function appFor(env: Env): App {
       fetch: (url, init) => fetch(url, init),
       logger,
       crypto: webCrypto,
-      store: (location) =>
+      open: (location) =>
         location.startsWith("env:") ? { read: () => text(env, location.slice("env:".length)) } : undefined,
-      readFile: undefined,
       clusterIssuer: undefined,
     }),
   );

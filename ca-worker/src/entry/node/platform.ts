@@ -1,14 +1,15 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Logger } from "@signet/shared/deps";
 import type { ClusterIssuer, Platform } from "../../compose.ts";
-import { type Config, inCluster, secretOfStore } from "../../config.ts";
+import { inCluster } from "../../config/issuer.ts";
+import { secretOfStore } from "../../config/location.ts";
+import type { Config } from "../../config.ts";
 import { nodeCrypto } from "./crypto.ts";
-import { environmentStore, fileStore } from "./file-store.ts";
 import { type ClusterOptions, clusterAccess } from "./kubernetes/access.ts";
 import { ApiServer } from "./kubernetes/api-server.ts";
 import { discoverClusterIssuer } from "./kubernetes/cluster-issuer.ts";
 import { SecretStore } from "./kubernetes/secret-store.ts";
+import { environmentSource, fileSource } from "./text-sources.ts";
 
 export interface NodePlatformOptions {
   /** The folder of the configuration, which `file:` paths are relative to. */
@@ -25,11 +26,10 @@ export function nodePlatform({ folder, logger, cluster, clusterIssuer }: NodePla
     fetch: (url, init) => fetch(url, init),
     logger,
     crypto: nodeCrypto,
-    store: (location) =>
+    open: (location) =>
       location.startsWith("env:")
-        ? environmentStore(location.slice("env:".length), process.env)
-        : (secretStore(location, cluster) ?? fileStore(authorityPath(folder, location))),
-    readFile: (path) => readFile(resolve(folder, path), "utf8"),
+        ? environmentSource(location.slice("env:".length), process.env)
+        : (secretStore(location, cluster) ?? fileSource(authorityPath(folder, location))),
     clusterIssuer,
   };
 }

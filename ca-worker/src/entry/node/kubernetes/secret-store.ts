@@ -1,6 +1,6 @@
 import { SignetError } from "@signet/shared/errors";
-import type { AuthorityStore } from "../../../authority/source.ts";
 import type { ObjectName } from "../../../object-name.ts";
+import type { TextSource } from "../../../text-source.ts";
 import type { ApiServer } from "./api-server.ts";
 
 const documentKey = "authority.json";
@@ -10,7 +10,7 @@ const rootKeyKey = "root-key.pem";
  * An authority document in a Secret. RBAC can't tie `create` to a name, but it ties `get` to one: the CA reads this Secret
  * alone, so that the root's key, once put into its own Secret, is out of its reach.
  */
-export class SecretStore implements AuthorityStore {
+export class SecretStore implements TextSource {
   readonly #api: ApiServer;
   readonly secret: ObjectName;
   readonly rootKeySecret: ObjectName;

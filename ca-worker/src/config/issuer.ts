@@ -1,0 +1,59 @@
+import { tokenAlgorithms } from "@signet/shared/token-rules";
+import * as v from "valibot";
+import { isAllowedKeyUrl } from "../authenticate/fetch-keys.ts";
+import { JwkSet, type JwkSetDocument, jwkSetSchema } from "../authenticate/jwk-set.ts";
+import { day, duration, parsedBy, trustDomain } from "./fields.ts";
+
+const keysSchema = v.union(
+  [
+    v.pipe(
+      v.string(),
+      v.check(
+        (text) => text === "discovery" || /^file:./.test(text) || isAllowedKeyUrl(text),
+        'must be "file:PATH", an https URL, "discovery" or a JWK Set',
+      ),
+    ),
+    v.pipe(jwkSetSchema, parsedBy<JwkSetDocument>(JwkSet.parse)),
+  ],
+  'must be "file:PATH", an https URL, "discovery" or a JWK Set',
+);
+
+/** As an issuer's name: the API server of the cluster that the CA runs in, which then gives the real name and the keys. */
+export const inCluster = "in-cluster";
+
+const issuerRules = {
+  audiences: v.pipe(
+    v.array(v.pipe(v.string(), v.nonEmpty("must not be empty"))),
+    v.minLength(1, "at least one audience is needed"),
+  ),
+  trustDomain: v.optional(trustDomain),
+  algorithms: v.optional(v.pipe(v.array(v.picklist(tokenAlgorithms)), v.minLength(1)), [...tokenAlgorithms]),
+  maxTokenLifetime: v.optional(duration(60, 366 * day, "1m to 366d"), "24h"),
+};
+
+const namedIssuer = v.pipe(
+  v.strictObject({
+    issuer: v.pipe(v.string(), v.nonEmpty("must not be empty")),
+    keys: keysSchema,
+    ...issuerRules,
+  }),
+  v.forward(
+    // The issuer's name is where discovery asks; over plain http anybody on the way could answer.
+    v.check(({ issuer, keys }) => keys !== "discovery" || isAllowedKeyUrl(issuer), '"discovery" needs an https issuer'),
+    ["keys"],
+  ),
+);
+
+const clusterIssuer = v.strictObject({
+  issuer: v.literal(inCluster),
+  keys: v.optional(
+    v.custom<undefined>(() => false, `leave it out: with "issuer": "${inCluster}" the API server gives the keys`),
+  ),
+  ...issuerRules,
+});
+
+export const issuerSchema = v.lazy((input) =>
+  typeof input === "object" && input !== null && "issuer" in input && input.issuer === inCluster
+    ? clusterIssuer
+    : namedIssuer,
+);
