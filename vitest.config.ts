@@ -1,5 +1,7 @@
 import { defineConfig } from "vitest/config";
 
+// Most of their time they wait: for a page to follow, for a timeout, for an agent to look again.
+const patient = ["test/agent/{page,mounted-directory,restart}.test.ts", "test/integration/proxy.test.ts"];
 const realPrograms = { testTimeout: 60_000, hookTimeout: 120_000 };
 
 export default defineConfig({
@@ -18,6 +20,7 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/{contract,agent,integration,bundle}/**/*.test.ts"],
+          exclude: patient,
           ...realPrograms,
           // Files side by side would only make each other late.
           fileParallelism: false,
@@ -27,7 +30,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: ["test/e2e/**/*.test.ts"],
+          include: ["test/e2e/**/*.test.ts", ...patient],
           ...realPrograms,
           // Most of their time they wait for certificates to grow old.
           maxWorkers: 3,
