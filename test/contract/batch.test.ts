@@ -23,9 +23,9 @@ interface Whole {
 }
 
 /** Posts to /v1/certificates/batch; what is not said is right. */
-async function askBatch({ ca, issuer, agent }: Bench, requests: readonly unknown[], whole: Whole = {}) {
-  const nodeToken = whole.nodeToken === undefined ? await issuer.token(agent) : whole.nodeToken;
-  return fetch(`${ca.url}/v1/certificates/batch`, {
+async function askBatch(bench: Bench, requests: readonly unknown[], whole: Whole = {}) {
+  const nodeToken = whole.nodeToken === undefined ? await bench.issuer.token(bench.agent) : whole.nodeToken;
+  return bench.fetch("/v1/certificates/batch", {
     method: "POST",
     headers: {
       "content-type": "application/json",
@@ -182,10 +182,11 @@ describe.each(platforms)("batches on %s", (platform) => {
     expect(await response.json()).toMatchObject({ type: "urn:signet:problem:node-not-entitled" });
   });
 
-  test("refuse a body that is too large by what it says of its length, before a byte of it", async () => {
+  test("refuse a body that is too large by what it says of its length, before a byte of it", async ({ skip }) => {
+    if (bench.url === undefined) skip("no fetch sends a length that is not its body's");
     const status = await new Promise((resolve, reject) => {
       const headers = { "content-type": "application/json", "content-length": maxBatchBytes + 1 };
-      const request = httpRequest(`${bench.ca.url}/v1/certificates/batch`, { method: "POST", headers }, (response) => {
+      const request = httpRequest(`${bench.url}/v1/certificates/batch`, { method: "POST", headers }, (response) => {
         resolve(response.statusCode);
         request.destroy();
       });
@@ -218,7 +219,7 @@ describe.each(platforms)("batches on %s", (platform) => {
   });
 
   test("answer another method as a problem", async () => {
-    const response = await fetch(`${bench.ca.url}/v1/certificates/batch`);
+    const response = await bench.fetch("/v1/certificates/batch");
     expect(response.status).toBe(405);
     expect(response.headers.get("allow")).toBe("POST");
   });
@@ -231,13 +232,13 @@ describe.each(platforms)("batches on %s", (platform) => {
       { token: bad, csr },
     ]);
     const requestId = response.headers.get("x-request-id");
-    await until("both items to be logged", () => bench.ca.tail().includes(`"${requestId}-1"`));
-    const lines = bench.ca
+    await until("both items to be logged", () => [0, 1].every((at) => bench.tail().includes(`"${requestId}-${at}"`)));
+    const lines = bench
       .tail()
       .split("\n")
       .filter((line) => line.includes(`${requestId}-`));
     expect(lines.map((line) => /"event":"(\w+)"/.exec(line)?.[1]).sort()).toEqual(["refused", "signed"]);
-    for (const token of [good, bad]) expect(bench.ca.tail()).not.toContain(token.split(".")[2]);
-    expect(bench.ca.tail()).not.toMatch(/BEGIN|MII/);
+    for (const token of [good, bad]) expect(bench.tail()).not.toContain(token.split(".")[2]);
+    expect(bench.tail()).not.toMatch(/BEGIN|MII/);
   });
 });

@@ -1,47 +1,86 @@
 import { nodeTokenHeader } from "@signet/shared/ca-api";
-import { agentServiceAccount, caConfig } from "../support/ca-config.ts";
+import { agentServiceAccount, type CaConfig, caConfig } from "../support/ca-config.ts";
+import { startCaInProcess } from "../support/ca-in-process.ts";
 import { type RunningCa, startCaProcess } from "../support/ca-process.ts";
 import { startCaInWorkerd } from "../support/ca-workerd.ts";
 import { makeCsr } from "../support/csr.ts";
 import { makeNode, makePod, TokenIssuer, type TokenOverrides } from "../support/token-issuer.ts";
 import { makeWorkFolder } from "../support/work-folder.ts";
 
+/** A CA on some platform, asked as its clients ask it. */
+export interface ContractCa {
+  /** @param path from the slash on */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Where it takes plain HTTP, for what no client library would send; undefined where it takes none. */
+  readonly url: string | undefined;
+  /** The end of what it has logged. */
+  tail(): string;
+  stop(): Promise<void>;
+}
+
+interface PlatformEntry {
+  start(config: CaConfig, folder: string): Promise<ContractCa>;
+  /** Whole tables of refusals run here; elsewhere, where the same app runs behind a server, one of each kind. */
+  readonly thorough: boolean;
+}
+
 /** The platforms that the contract holds on. */
-export const platforms = ["node", "workerd"] as const;
-export type Platform = (typeof platforms)[number];
+const table = {
+  "in-process": { start: (config) => startCaInProcess(config), thorough: true },
+  node: { start: async (config, folder) => overHttp(await startCaProcess({ folder, config })), thorough: false },
+  workerd: { start: async (config, folder) => overHttp(await startCaInWorkerd({ folder, config })), thorough: true },
+} as const satisfies Record<string, PlatformEntry>;
+
+export type Platform = keyof typeof table;
+export const platforms = Object.keys(table) as Platform[];
+
+function overHttp(ca: RunningCa): ContractCa {
+  return {
+    fetch: (path, init) => fetch(`${ca.url}${path}`, init),
+    url: ca.url,
+    tail: () => ca.tail(),
+    stop: () => ca.stop(),
+  };
+}
 
 /** A running CA and the cluster that it trusts. */
-export interface Bench {
-  readonly ca: RunningCa;
+export interface Bench extends ContractCa {
   readonly issuer: TokenIssuer;
   readonly sleep: ReturnType<typeof makePod>;
   readonly agent: ReturnType<typeof makePod>;
   readonly node: ReturnType<typeof makeNode>;
-  stop(): Promise<void>;
 }
 
 export const sleepId = "spiffe://cluster.local/ns/foo/sa/sleep";
 
-export async function startBench(platform: Platform): Promise<Bench> {
+/** @param more laid over the configuration, member by member */
+export async function startBench(platform: Platform, more: object = {}): Promise<Bench> {
   const folder = await makeWorkFolder("contract");
   const issuer = await TokenIssuer.create();
-  const config = caConfig({ keys: issuer.jwks, maxTtl: "2h" });
-  const ca =
-    platform === "node"
-      ? await startCaProcess({ folder: folder.path, config })
-      : await startCaInWorkerd({ folder: folder.path, config });
+  const ca = await table[platform].start({ ...caConfig({ keys: issuer.jwks, maxTtl: "2h" }), ...more }, folder.path);
   const node = makeNode("node-1");
   return {
-    ca,
     issuer,
     node,
     sleep: makePod("foo", "sleep", node),
     agent: makePod(agentServiceAccount.namespace, agentServiceAccount.name, node),
+    fetch: (path, init) => ca.fetch(path, init),
+    url: ca.url,
+    tail: () => ca.tail(),
     async stop() {
       await ca.stop();
       await folder.remove();
     },
   };
+}
+
+/** All of a table of refusals, or the first with each code where that is enough. */
+export function refusalsFor<Refusal extends { readonly code: string }>(
+  platform: Platform,
+  refusals: readonly Refusal[],
+): readonly Refusal[] {
+  if (table[platform].thorough) return refusals;
+  return refusals.filter(({ code }, at) => refusals.findIndex((other) => other.code === code) === at);
 }
 
 export interface Ask {
@@ -50,13 +89,13 @@ export interface Ask {
   readonly nodeToken?: TokenOverrides | string | null;
   readonly csr?: string;
   readonly ttlSeconds?: unknown;
-  readonly body?: string;
+  readonly body?: BodyInit;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Posts to /v1/certificates; what is not said is right. */
 export async function ask(bench: Bench, request: Ask = {}): Promise<Response> {
-  const { issuer, sleep, agent, ca } = bench;
+  const { issuer, sleep, agent } = bench;
   const token =
     typeof request.token === "string" || request.token === null
       ? request.token
@@ -66,7 +105,7 @@ export async function ask(bench: Bench, request: Ask = {}): Promise<Response> {
       ? request.nodeToken
       : await issuer.token(agent, request.nodeToken);
   const ttl = "ttlSeconds" in request ? { ttlSeconds: request.ttlSeconds } : {};
-  return fetch(`${ca.url}/v1/certificates`, {
+  const init = {
     method: "POST",
     headers: {
       "content-type": "application/json",
@@ -75,5 +114,7 @@ export async function ask(bench: Bench, request: Ask = {}): Promise<Response> {
       ...request.headers,
     },
     body: request.body ?? JSON.stringify({ csr: request.csr ?? makeCsr(), ...ttl }),
-  });
+    ...(request.body instanceof ReadableStream && { duplex: "half" }),
+  };
+  return bench.fetch("/v1/certificates", init);
 }

@@ -10,7 +10,7 @@ describe.each(platforms)("token issuers on %s", (platform) => {
     bench = await startBench(platform);
   });
   afterAll(() => bench?.stop());
-  const get = (headers: Record<string, string> = {}) => fetch(`${bench.ca.url}/v1/token-issuers`, { headers });
+  const get = (headers: Record<string, string> = {}) => bench.fetch("/v1/token-issuers", { headers });
 
   test("what tokens are verified with, for anybody", async () => {
     const response = await get();
@@ -43,7 +43,7 @@ describe.each(platforms)("token issuers on %s", (platform) => {
   });
 
   test("other methods: 405", async () => {
-    const response = await fetch(`${bench.ca.url}/v1/token-issuers`, { method: "POST" });
+    const response = await bench.fetch("/v1/token-issuers", { method: "POST" });
     expect([response.status, response.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
   });
 });

@@ -12,7 +12,7 @@ describe.each(platforms)("trust bundle on %s", (platform) => {
     bench = await startBench(platform);
   });
   afterAll(() => bench?.stop());
-  const get = (path: string, headers: Record<string, string> = {}) => fetch(`${bench.ca.url}${path}`, { headers });
+  const get = (path: string, headers: Record<string, string> = {}) => bench.fetch(path, { headers });
 
   test("JSON: the roots that a certificate's answer holds too", async () => {
     const response = await get("/v1/trust-bundle", { accept: "application/json" });
@@ -69,7 +69,7 @@ describe.each(platforms)("trust bundle on %s", (platform) => {
   });
 
   test("HEAD answers as GET without a body", async () => {
-    const response = await fetch(`${bench.ca.url}/v1/trust-bundle`, { method: "HEAD" });
+    const response = await bench.fetch("/v1/trust-bundle", { method: "HEAD" });
     expect({ status: response.status, body: await response.text() }).toEqual({ status: 200, body: "" });
   });
 
