@@ -2,7 +2,8 @@ import * as v from "valibot";
 
 /**
  * What goes over HTTP between the agent and the CA. Both sides validate with these schemas: the CA refuses members that
- * it does not know, the agent ignores them, so that a newer CA can say more to an older agent.
+ * it does not know, the agent ignores them, so that a newer CA can say more to an older agent. The CA's OpenAPI document
+ * is made from them too, descriptions included.
  */
 
 /** More than any chain or request that Signet makes; a body over this is refused before it is read. */
@@ -18,10 +19,15 @@ export const problemContentType = "application/problem+json";
 export const pemContentType = "application/x-pem-file";
 
 export const certificateRequest = v.strictObject({
-  /** PKCS#10 as one PEM block. */
-  csr: v.pipe(v.string(), v.maxLength(maxCsrCharacters)),
-  /** Wished life in seconds; the CA shortens it to its policy. */
-  ttlSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  csr: v.pipe(v.string(), v.maxLength(maxCsrCharacters), v.description("PKCS#10 request as one PEM block.")),
+  ttlSeconds: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(1),
+      v.description("Wished life in seconds; the CA shortens it to its policy."),
+    ),
+  ),
 });
 export type CertificateRequest = v.InferOutput<typeof certificateRequest>;
 
@@ -32,8 +38,10 @@ export const maxBatchBytes = maxBatchItems * (maxTokenCharacters + maxCsrCharact
 
 /** One item of a batch; each is held against this by itself, so that one that does not fit spoils no other. */
 export const batchItem = v.strictObject({
-  /** What a single request has in its `authorization`, without `Bearer`. */
-  token: v.string(),
+  token: v.pipe(
+    v.string(),
+    v.description("The workload's token: what a single request has in its `authorization`, without `Bearer`."),
+  ),
   ...certificateRequest.entries,
 });
 export type BatchItem = v.InferOutput<typeof batchItem>;
@@ -43,23 +51,35 @@ export const batchRequest = v.strictObject({
 });
 
 export const trustBundle = v.object({
-  /** Trust domain name, without `spiffe://`. */
-  trustDomain: v.string(),
-  /** Grows with every change of the authorities. */
-  sequence: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  /** Seconds after which to look for a newer bundle. */
-  refreshHintSeconds: v.pipe(v.number(), v.integer(), v.minValue(1)),
-  /** Root certificates, one PEM block each. */
-  roots: v.array(v.string()),
-  /**
-   * Subject key identifiers, lower-case hex, of authorities whose key nobody should trust any more: certificates that
-   * hang on one of them are to be replaced now. Absent where there is none.
-   */
-  taintedKeyIds: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(/^(?:[0-9a-f]{2}){1,64}$/))), v.maxLength(256))),
+  trustDomain: v.pipe(v.string(), v.description("Trust domain name, without `spiffe://`.")),
+  sequence: v.pipe(
+    v.number(),
+    v.safeInteger(),
+    v.minValue(0),
+    v.description("Grows with every change of the authorities."),
+  ),
+  refreshHintSeconds: v.pipe(
+    v.number(),
+    v.integer(),
+    v.minValue(1),
+    v.description("Seconds after which to look for a newer bundle."),
+  ),
+  roots: v.pipe(v.array(v.string()), v.description("Root certificates, one PEM block each.")),
+  taintedKeyIds: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.regex(/^(?:[0-9a-f]{2}){1,64}$/))),
+      v.maxLength(256),
+      v.description(
+        "Subject key identifiers, lower-case hex, of authorities whose key nobody should trust any more: certificates " +
+          "that hang on one of them are to be replaced now. Absent where there is none.",
+      ),
+    ),
+  ),
 });
 export type TrustBundle = v.InferOutput<typeof trustBundle>;
 
 const text = v.pipe(v.string(), v.maxLength(8_192));
+const described = (description: string) => v.pipe(text, v.description(description));
 
 /** A public key of an issuer of tokens: its numbers, and what they are for. */
 export const publishedJwk = v.object({
@@ -73,15 +93,11 @@ export const tokenIssuers = v.object({
   issuers: v.pipe(
     v.array(
       v.object({
-        /** `iss` of its tokens. */
-        issuer: text,
-        /** Of which a token needs one. */
-        audiences: v.array(text),
-        /** Names of RFC 7518. */
-        algorithms: v.array(text),
-        maxTokenLifetimeSeconds: v.number(),
-        /** Name of the trust domain that its accounts belong to, without `spiffe://`. */
-        trustDomain: text,
+        issuer: described("`iss` of its tokens."),
+        audiences: v.pipe(v.array(text), v.description("Audiences of which a token needs one.")),
+        algorithms: v.pipe(v.array(text), v.description("Signature algorithms by their names in RFC 7518.")),
+        maxTokenLifetimeSeconds: v.pipe(v.number(), v.description("Longest `exp - iat` of a token that is accepted.")),
+        trustDomain: described("Name of the trust domain that its accounts belong to, without `spiffe://`."),
         /** JWK Set (RFC 7517 §5). */
         keys: v.object({ keys: v.pipe(v.array(publishedJwk), v.maxLength(256)) }),
       }),
@@ -92,25 +108,28 @@ export const tokenIssuers = v.object({
 export type TokenIssuers = v.InferOutput<typeof tokenIssuers>;
 
 export const certificate = v.object({
-  spiffeId: v.string(),
-  /** Leaf first, then intermediates; one PEM block each, no root. */
-  certificateChain: v.pipe(v.array(v.string()), v.minLength(1)),
+  spiffeId: v.pipe(v.string(), v.description("The identity that the certificate is for.")),
+  certificateChain: v.pipe(
+    v.array(v.string()),
+    v.minLength(1),
+    v.description("Leaf first, then intermediates; one PEM block each, no root."),
+  ),
   trustBundle,
-  /** Lower-case hex, without leading zeros of the number. */
-  serialNumber: v.string(),
-  /** RFC 3339 in UTC. */
-  notBefore: v.string(),
-  notAfter: v.string(),
+  serialNumber: v.pipe(v.string(), v.description("Lower-case hex, without leading zeros of the number.")),
+  notBefore: v.pipe(v.string(), v.description("RFC 3339 in UTC.")),
+  notAfter: v.pipe(v.string(), v.description("RFC 3339 in UTC.")),
 });
 export type Certificate = v.InferOutput<typeof certificate>;
 
 /** RFC 9457. */
 export const problem = v.object({
-  type: v.string(),
-  title: v.string(),
-  status: v.number(),
-  requestId: v.optional(v.string()),
-  detail: v.optional(v.string()),
+  type: v.pipe(v.string(), v.description("`urn:signet:problem:` and a code; what programs act on.")),
+  title: v.pipe(v.string(), v.description("What the code means.")),
+  status: v.pipe(v.number(), v.description("The HTTP status again.")),
+  requestId: v.optional(v.pipe(v.string(), v.description("By which the CA's log tells of this request."))),
+  detail: v.optional(
+    v.pipe(v.string(), v.description("What to mend in the request. Never there with 401 and 403: the log says why.")),
+  ),
 });
 export type Problem = v.InferOutput<typeof problem>;
 
@@ -118,8 +137,14 @@ export const issuedResult = v.object({ status: v.literal(201), certificate });
 export const refusedResult = v.object({
   status: v.pipe(v.number(), v.integer(), v.minValue(400), v.maxValue(599)),
   problem,
-  /** What `retry-after` says in the answer to a single request. */
-  retryAfterSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  retryAfterSeconds: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(0),
+      v.description("What `retry-after` says in the answer to a single request."),
+    ),
+  ),
 });
 export type BatchResult = v.InferOutput<typeof issuedResult> | v.InferOutput<typeof refusedResult>;
 
