@@ -8,6 +8,7 @@ import { JwkSet } from "./authenticate/jwk-set.ts";
 import { fixedKeys, type KeySource, LoadedKeys } from "./authenticate/key-source.ts";
 import { type Issuer, TokenVerifier } from "./authenticate/service-account.ts";
 import { AuthoritySource } from "./authority/source.ts";
+import type { Policy } from "./authorize/policy.ts";
 import { inCluster } from "./config/issuer.ts";
 import type { Config, IssuerConfig } from "./config.ts";
 import type { Crypto } from "./crypto.ts";
@@ -73,8 +74,7 @@ export function compose(config: Config, source: string, platform: Platform): Com
     issuers,
     verifier: new TokenVerifier(issuers, clock, crypto),
     agents: config.nodeBinding === "off" ? "off" : new Set(config.nodeBinding.agents),
-    allowedKeys: config.leaf.keys,
-    leaf: { defaultTtlSeconds: config.leaf.defaultTtl, maxTtlSeconds: config.leaf.maxTtl },
+    policy: composePolicy(config),
     authorities: new AuthoritySource({
       store,
       trustDomain,
@@ -87,6 +87,10 @@ export function compose(config: Config, source: string, platform: Platform): Com
     audit: logAudit(logger),
     logger,
   };
+}
+
+function composePolicy({ leaf: { keys, defaultTtl, maxTtl } }: Config): Policy {
+  return { leaf: { keys, defaultTtlSeconds: defaultTtl, maxTtlSeconds: maxTtl } };
 }
 
 type IssuerSource = { readonly name: string; readonly keys: KeySource } | { readonly fault: string };

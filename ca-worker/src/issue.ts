@@ -1,10 +1,10 @@
 import type { Certificate, CertificateRequest } from "@signet/shared/ca-api";
-import type { PublicKeyKind } from "@signet/shared/public-key";
 import type { Audit } from "./audit.ts";
 import { authenticate, authenticateAgent, authenticateWorkload, type Tokens } from "./authenticate/caller.ts";
 import type { TokenVerifier, VerifiedToken } from "./authenticate/service-account.ts";
 import type { AuthoritySource } from "./authority/source.ts";
-import { authorize, type LeafPolicy } from "./authorize/policy.ts";
+import { authorize } from "./authorize/grant.ts";
+import { entitle, type Policy } from "./authorize/policy.ts";
 import type { Crypto } from "./crypto.ts";
 import { readCsr } from "./request/csr.ts";
 import { describeCertificate } from "./respond/certificate.ts";
@@ -15,8 +15,7 @@ import type { Caller } from "./types.ts";
 export interface IssueDeps {
   readonly verifier: TokenVerifier;
   readonly agents: ReadonlySet<string> | "off";
-  readonly allowedKeys: readonly PublicKeyKind[];
-  readonly leaf: LeafPolicy;
+  readonly policy: Policy;
   readonly authorities: AuthoritySource;
   readonly crypto: Crypto;
   readonly audit: Audit;
@@ -43,22 +42,28 @@ export function identifyWorkload(
   return authenticateWorkload(token, agent, verifier, agents);
 }
 
-/** Steps 2 to 5: from an authenticated caller's request to a certificate. */
+/** Steps 2 to 6: from an authenticated caller's request to a certificate. */
 export async function issue(
   requestId: string,
   caller: Caller,
   request: CertificateRequest,
   deps: IssueDeps,
 ): Promise<Certificate> {
-  // Step 2: what the CSR proves and asks for.
-  const csr = await readCsr(request.csr, deps.allowedKeys, deps.crypto);
-  // Step 3: what the caller may have.
-  const grant = authorize(caller, csr, request.ttlSeconds, deps.leaf);
-  // Step 4: the signature.
+  // Step 2: what the policy lets the caller have.
+  const entitlement = await entitle(caller, deps.policy);
+  // Step 3: what the CSR proves and asks for.
+  const csr = await readCsr(request.csr, entitlement.keys, deps.crypto);
+  // Step 4: what the caller gets of that.
+  const grant = authorize(entitlement, csr, request.ttlSeconds);
+  // Step 5: the signature.
   const { bundle, issuer } = await deps.authorities.current();
-  const signing = requireIssuer(issuer);
-  const issued = await signing.issue(grant);
-  deps.audit.signed(requestId, caller, grant, issued, signing.authority.id);
-  // Step 5: the answer.
-  return describeCertificate(grant, issued, signing.authority, bundle);
+  const { authority, prepare } = requireIssuer(issuer);
+  const leaf = prepare(grant);
+  const issuance = { requestId, caller, grant, leaf, authority: authority.id };
+  // What cannot be recorded is not signed.
+  await deps.audit.signing(issuance);
+  const issued = await leaf.sign();
+  await deps.audit.signed(issuance);
+  // Step 6: the answer.
+  return describeCertificate(grant, issued, authority, bundle);
 }

@@ -11,7 +11,24 @@ export interface Caller {
   readonly agent: ServiceAccountClaims | undefined;
 }
 
-/** Step 2 gives what of a CSR counts: a key whose possession is proven, and the URIs that it asks for. */
+/** Step 2 gives the entitlement: what the policy lets this caller have, whatever its CSR will say. */
+export interface Entitlement {
+  /** Made from the verified token alone. */
+  readonly spiffeId: SpiffeId;
+  /** Name of the policy rule that decided; {@link defaultRule} where none matched. */
+  readonly rule: string;
+  /** Kinds of key that a CSR may bring. */
+  readonly keys: readonly PublicKeyKind[];
+  readonly defaultTtlSeconds: number;
+  readonly maxTtlSeconds: number;
+  /** Lower case; in the leaf beside the SPIFFE ID. */
+  readonly dnsNames: readonly string[];
+}
+
+/** What stands for a rule where none matched; no rule can be called so. */
+export const defaultRule = "default";
+
+/** Step 3 gives what of a CSR counts: a key whose possession is proven, and the URIs that it asks for. */
 export interface ParsedCsr {
   readonly publicKey: ParsedPublicKey;
   readonly uris: readonly string[];
@@ -25,14 +42,18 @@ export interface ParsedPublicKey {
   readonly keyBits: Uint8Array;
 }
 
-/** Step 3 gives the grant: all that a leaf may say. */
+/** Step 4 gives the grant: all that a leaf may say. */
 export interface Grant {
   readonly spiffeId: SpiffeId;
+  /** Lower case, maybe none. */
+  readonly dnsNames: readonly string[];
   readonly publicKey: ParsedPublicKey;
   readonly ttlSeconds: number;
+  /** Name of the policy rule that it is by, for those who read afterwards. */
+  readonly rule: string;
 }
 
-/** Step 4 gives the certificate. Times are seconds since the epoch. */
+/** Step 5 gives the certificate. Times are seconds since the epoch. */
 export interface Issued {
   readonly der: Uint8Array;
   /** Lower-case hex. */

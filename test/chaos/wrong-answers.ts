@@ -105,7 +105,7 @@ export function signed({ authority, notAfter, notBefore, publicKey, spiffeId }: 
     ...{ serial, notBefore, notAfter },
     publicKey: readPublicKey(new DerReader(publicKey)),
     publicKeyHash: createHash("sha256").update(publicKey).digest(),
-    name: { spiffeId: SpiffeId.parse(spiffeId) },
+    name: { spiffeId: SpiffeId.parse(spiffeId), dnsNames: [] },
   });
   const key = createPrivateKey({ key: Buffer.from(authority.pkcs8, "base64"), format: "der", type: "pkcs8" });
   const leaf = encodePem("CERTIFICATE", writer.certificate(tbs, sign("sha256", tbs, key)));

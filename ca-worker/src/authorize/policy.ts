@@ -1,26 +1,24 @@
-import { SignetError } from "@signet/shared/errors";
+import type { Awaitable } from "@signet/shared/deps";
+import type { PublicKeyKind } from "@signet/shared/public-key";
 import { SpiffeId } from "@signet/shared/spiffe-id";
-import type { Caller, Grant, ParsedCsr } from "../types.ts";
+import { type Caller, defaultRule, type Entitlement } from "../types.ts";
 
-/** What the configuration says of leaves, in seconds. */
-export interface LeafPolicy {
-  readonly defaultTtlSeconds: number;
-  readonly maxTtlSeconds: number;
+/** Who may have what. */
+export interface Policy {
+  /** What leaves are like where no rule says otherwise; times in seconds. */
+  readonly leaf: {
+    readonly keys: readonly PublicKeyKind[];
+    readonly defaultTtlSeconds: number;
+    readonly maxTtlSeconds: number;
+  };
 }
 
 /**
- * Step 3: the identity comes from the token alone; a CSR may name the same one or none.
- * @throws SignetError `identity-not-entitled` or `csr-not-allowed`
+ * Step 2: what the policy lets a caller have. Cheap, and done before any cryptography of its CSR.
+ * @throws SignetError `identity-not-entitled`
  */
-export function authorize(caller: Caller, csr: ParsedCsr, ttlSeconds: number | undefined, policy: LeafPolicy): Grant {
+export function entitle(caller: Caller, { leaf }: Policy): Awaitable<Entitlement> {
   const { namespace, serviceAccount } = caller.workload;
   const spiffeId = SpiffeId.ofServiceAccount(caller.trustDomain, namespace, serviceAccount);
-  if (csr.uris.length > 1) throw new SignetError("csr-not-allowed", "the CSR asks for more than one URI");
-  const [uri] = csr.uris;
-  if (uri !== undefined && uri !== spiffeId.toString()) {
-    const code = uri.startsWith("spiffe://") ? "identity-not-entitled" : "csr-not-allowed";
-    throw new SignetError(code, "the CSR asks for another identity than its token's");
-  }
-  const ttl = Math.min(ttlSeconds ?? policy.defaultTtlSeconds, policy.maxTtlSeconds);
-  return { spiffeId, publicKey: csr.publicKey, ttlSeconds: ttl };
+  return { ...leaf, spiffeId, rule: defaultRule, dnsNames: [] };
 }

@@ -3,7 +3,7 @@ import { encodePem } from "@signet/shared/pem";
 import type { Authority } from "../authority/load.ts";
 import type { Grant, Issued } from "../types.ts";
 
-/** Step 5: the certificate as the API gives it, leaf first, root not included. */
+/** Step 6: the certificate as the API gives it, leaf first, root not included. */
 export function describeCertificate(
   grant: Grant,
   issued: Issued,

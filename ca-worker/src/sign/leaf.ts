@@ -18,8 +18,14 @@ import type { SpiffeId } from "@signet/shared/spiffe-id";
 import type { Signer } from "../crypto.ts";
 import { leafKeyUsage, type ParsedPublicKey } from "../types.ts";
 
-/** Whom a leaf is for: a workload, or the CA's own server under its DNS names (lower case, at least one). */
-export type LeafName = { readonly spiffeId: SpiffeId } | { readonly dnsNames: readonly string[] };
+/**
+ * Whom a leaf is for: a workload, and the DNS names that it has beside its ID (mostly none), or the CA's own server under
+ * its DNS names (at least one). They are in lower case.
+ */
+export interface LeafName {
+  readonly spiffeId?: SpiffeId;
+  readonly dnsNames: readonly string[];
+}
 
 /** All that differs from one leaf to the next. Times are whole seconds since the epoch. */
 export interface LeafFields {
@@ -89,7 +95,7 @@ export function leafWriter(
           sequence(
             notCa,
             publicKey.kind === "rsa" ? rsaUsage : otherUsage,
-            "spiffeId" in name ? serverAndClient : serverOnly,
+            name.spiffeId === undefined ? serverOnly : serverAndClient,
             // RFC 7093 §2, method 1: the leftmost 160 bits of the SHA-256.
             sequence(subjectKeyIdentifierOid, octetString(octetString(publicKeyHash.subarray(0, 20)))),
             authorityKeyIdentifier,
@@ -101,9 +107,8 @@ export function leafWriter(
   };
 }
 
-/** RFC 5280 §4.2.1.6: a URI, or DNS names. */
-function generalNames(name: LeafName): Uint8Array[] {
-  return "spiffeId" in name
-    ? [tlv(contextTag(6, false), text.encode(name.spiffeId.toString()))]
-    : name.dnsNames.map((dnsName) => tlv(contextTag(2, false), text.encode(dnsName)));
+/** RFC 5280 §4.2.1.6. */
+function generalNames({ spiffeId, dnsNames }: LeafName): Uint8Array[] {
+  const names = dnsNames.map((dnsName) => tlv(contextTag(2, false), text.encode(dnsName)));
+  return spiffeId === undefined ? names : [tlv(contextTag(6, false), text.encode(spiffeId.toString())), ...names];
 }
