@@ -36,6 +36,7 @@ export const localErrorCodes = [
   "malformed-certificate",
   "malformed-spiffe-id",
   "malformed-token",
+  "malformed-json",
   "socket-unavailable",
   "socket-in-use",
   "admin-unavailable",

@@ -161,6 +161,12 @@ describe("take a token apart without verifying it", () => {
     { rule: "a payload that is not JSON", token: `${header}.${encode("{")}.AQID` },
     { rule: "a header that is not JSON", token: `${encode("x")}.${good}.AQID` },
     { rule: "a payload that is not UTF-8", token: `${header}.${toBase64Url(Uint8Array.of(0x22, 0xff, 0x22))}.AQID` },
+    { rule: "a payload that begins with a byte order mark", token: `${header}.${encode("\ufeff{}")}.AQID` },
+    { rule: "a claim twice", token: `${header}.${encode('{"aud":"a","aud":"b"}')}.AQID` },
+    { rule: "a claim twice after unescaping", token: `${header}.${encode('{"aud":"a","\\u0061ud":"b"}')}.AQID` },
+    { rule: "alg twice", token: `${encode('{"alg":"none","alg":"RS256"}')}.${good}.AQID` },
+    { rule: "a claim twice in kubernetes.io", token: `${header}.${encode('{"k":{"pod":1,"pod":2}}')}.AQID` },
+    { rule: "a very deep payload", token: `${header}.${encode("[".repeat(900) + "]".repeat(900))}.AQID` },
     { rule: "the JSON form of a JWS", token: '{"payload":"e30","signatures":[]}' },
   ])("refuse $rule", ({ token }) => {
     expect(() => decodeTokenParts(token)).toThrow(malformed);

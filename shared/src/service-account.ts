@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { fromBase64Url } from "./base64.ts";
-import { SignetError } from "./errors.ts";
+import { asSignetError, SignetError } from "./errors.ts";
+import { parseStrictJson } from "./strict-json.ts";
 
 /**
  * What a Kubernetes service-account token says of its pod (KEP-1205 bound tokens, KEP-4193 node claims). Reading it
@@ -91,7 +92,8 @@ export interface DecodedToken {
   readonly signature: Uint8Array<ArrayBuffer>;
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+// With its byte order mark left in, a text that has one is no JSON.
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Takes a token apart WITHOUT verifying its signature.
@@ -103,15 +105,26 @@ export function decodeTokenParts(token: string): DecodedToken {
   if (header === undefined || payload === undefined || signature === undefined || parts.length !== 3) {
     throw malformed("not a compact JWS");
   }
+  return {
+    header: readPart("header", header),
+    payload: readPart("payload", payload),
+    signed: token.slice(0, token.lastIndexOf(".")),
+    signature,
+  };
+}
+
+function readPart(part: string, bytes: Uint8Array): unknown {
+  let text: string;
   try {
-    return {
-      header: JSON.parse(utf8.decode(header)),
-      payload: JSON.parse(utf8.decode(payload)),
-      signed: token.slice(0, token.lastIndexOf(".")),
-      signature,
-    };
+    text = utf8.decode(bytes);
   } catch (cause) {
-    throw new SignetError("malformed-token", "token: its header or payload is not JSON", { cause });
+    throw new SignetError("malformed-token", `token: its ${part} is not UTF-8`, { cause });
+  }
+  try {
+    return parseStrictJson(text);
+  } catch (cause) {
+    const { message } = asSignetError(cause, "malformed-json");
+    throw new SignetError("malformed-token", `token: its ${part}: ${message}`, { cause });
   }
 }
 
