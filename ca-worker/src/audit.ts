@@ -1,12 +1,29 @@
-import type { LogFields, Logger } from "@signet/shared/deps";
+import type { Awaitable, LogFields, Logger } from "@signet/shared/deps";
 import type { SignetError } from "@signet/shared/errors";
 import type { ServiceAccountClaims } from "@signet/shared/service-account";
 import type { Caller, Grant, Issued } from "./types.ts";
 
+/** A certificate that is about to be signed, or that was signed. */
+export interface Issuance {
+  readonly requestId: string;
+  readonly caller: Caller;
+  readonly grant: Grant;
+  readonly leaf: Pick<Issued, "serialNumber" | "notAfter">;
+  /** Id of the authority. */
+  readonly authority: string;
+}
+
 /** What happened to a request for a certificate, for those who read afterwards. No token, key or CSR is ever in it. */
 export interface Audit {
-  signed(requestId: string, caller: Caller, grant: Grant, issued: Issued, authority: string): void;
-  refused(requestId: string, error: SignetError, caller: Caller | undefined): void;
+  /**
+   * Before the signature. Whoever does not get through here does not sign.
+   * @throws SignetError `cannot-sign` when a place that must have the record cannot be had
+   */
+  signing(issuance: Issuance): Awaitable<void>;
+  signed(issuance: Issuance): Awaitable<void>;
+  /** The same request came again and got the same certificate, without a second signature. */
+  repeated(issuance: Issuance): Awaitable<void>;
+  refused(requestId: string, error: SignetError, caller: Caller | undefined): Awaitable<void>;
   /** A batch came in; what becomes of its items is told for each of them, as `<requestId>-<index>`. */
   batch(requestId: string, items: number, agent: ServiceAccountClaims | undefined): void;
 }
@@ -14,21 +31,9 @@ export interface Audit {
 /** Audit events as log lines. */
 export function logAudit(logger: Logger): Audit {
   return {
-    signed(requestId, caller, grant, issued, authority) {
-      logger.info(
-        {
-          event: "signed",
-          requestId,
-          ...describeCaller(caller),
-          spiffeId: grant.spiffeId.toString(),
-          keyKind: grant.publicKey.kind,
-          serialNumber: issued.serialNumber,
-          notAfter: issued.notAfter,
-          authority,
-        },
-        "certificate signed",
-      );
-    },
+    signing: (issuance) => logger.info({ event: "signing", ...describe(issuance) }, "certificate about to be signed"),
+    signed: (issuance) => logger.info({ event: "signed", ...describe(issuance) }, "certificate signed"),
+    repeated: (issuance) => logger.info({ event: "repeated", ...describe(issuance) }, "certificate given out again"),
     refused(requestId, error, caller) {
       const fields = { event: "refused", requestId, ...(caller && describeCaller(caller)), code: error.code };
       logger.warn({ ...fields, reason: error.message, cause: causeOf(error) }, "certificate refused");
@@ -39,6 +44,19 @@ export function logAudit(logger: Logger): Audit {
         "batch of requests for certificates",
       );
     },
+  };
+}
+
+function describe({ requestId, caller, grant, leaf, authority }: Issuance): LogFields {
+  return {
+    requestId,
+    ...describeCaller(caller),
+    spiffeId: grant.spiffeId.toString(),
+    rule: grant.rule,
+    keyKind: grant.publicKey.kind,
+    serialNumber: leaf.serialNumber,
+    notAfter: leaf.notAfter,
+    authority,
   };
 }
 

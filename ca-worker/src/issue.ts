@@ -2,7 +2,7 @@ import type { Certificate, CertificateRequest } from "@signet/shared/ca-api";
 import type { Audit } from "./audit.ts";
 import { authenticate, authenticateAgent, authenticateWorkload, type Tokens } from "./authenticate/caller.ts";
 import type { TokenVerifier, VerifiedToken } from "./authenticate/service-account.ts";
-import type { AuthoritySource } from "./authority/source.ts";
+import type { AuthoritySources } from "./authority/sources.ts";
 import { authorize } from "./authorize/grant.ts";
 import { entitle, type Policy } from "./authorize/policy.ts";
 import type { Crypto } from "./crypto.ts";
@@ -16,7 +16,7 @@ export interface IssueDeps {
   readonly verifier: TokenVerifier;
   readonly agents: ReadonlySet<string> | "off";
   readonly policy: Policy;
-  readonly authorities: AuthoritySource;
+  readonly authorities: AuthoritySources;
   readonly crypto: Crypto;
   readonly audit: Audit;
 }
@@ -56,7 +56,7 @@ export async function issue(
   // Step 4: what the caller gets of that.
   const grant = authorize(entitlement, csr, request.ttlSeconds);
   // Step 5: the signature.
-  const { bundle, issuer } = await deps.authorities.current();
+  const { bundle, issuer } = await deps.authorities.of(caller.trustDomain).current();
   const { authority, prepare } = requireIssuer(issuer);
   const leaf = prepare(grant);
   const issuance = { requestId, caller, grant, leaf, authority: authority.id };

@@ -186,7 +186,9 @@ describe("the authorities of an instance", () => {
     state.now = start + year;
     const { publicKey } = requireIssuer(issuer).authority;
     const spiffeId = SpiffeId.parse("spiffe://cluster.local/ns/foo/sa/sleep");
-    await expect(requireIssuer(issuer).issue({ spiffeId, publicKey, ttlSeconds: 60 })).rejects.toMatchObject({
+    await expect(
+      requireIssuer(issuer).prepare({ spiffeId, dnsNames: [], publicKey, ttlSeconds: 60 }).sign(),
+    ).rejects.toMatchObject({
       code: "cannot-sign",
     });
   });
@@ -199,8 +201,7 @@ describe("readiness", () => {
       issuers: [],
       verifier: new TokenVerifier([], () => start, nodeCrypto),
       agents: "off",
-      allowedKeys: ["p256"],
-      leaf: { defaultTtlSeconds: 60, maxTtlSeconds: 60 },
+      policy: { leaf: { keys: ["p256"], defaultTtlSeconds: 60, maxTtlSeconds: 60 } },
       authorities: source,
       crypto: nodeCrypto,
       audit: logAudit(logger),

@@ -25,7 +25,7 @@ export function batch(deps: IssueDeps, onInternal: (error: SignetError, requestI
       items = validate(batchRequest, await readJson(request, maxBatchBytes)).requests;
     } catch (error) {
       const known = asSignetError(error, "internal");
-      deps.audit.refused(requestId, known, undefined);
+      await deps.audit.refused(requestId, known, undefined);
       throw known;
     }
     deps.audit.batch(requestId, items.length, agent?.claims);
@@ -54,7 +54,7 @@ async function answerItem(
     return { status: 201, certificate: await issue(requestId, caller, asked, deps) };
   } catch (error) {
     const known = asSignetError(error, "internal");
-    deps.audit.refused(requestId, known, caller);
+    await deps.audit.refused(requestId, known, caller);
     if (publicCode(known) === "internal") onInternal(known, requestId);
     const problem = describeProblem(known, requestId);
     const wait = retryAfterSeconds(known);

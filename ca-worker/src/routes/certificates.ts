@@ -31,7 +31,7 @@ export function certificates(deps: IssueDeps): Hono<AppEnv> {
       });
     } catch (error) {
       const known = asSignetError(error, "internal");
-      deps.audit.refused(requestId, known, caller);
+      await deps.audit.refused(requestId, known, caller);
       throw known;
     }
   });

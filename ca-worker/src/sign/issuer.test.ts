@@ -21,9 +21,8 @@ import { makeAuthority } from "../authority/make/authority.ts";
 import type { Crypto } from "../crypto.ts";
 import { nodeCrypto } from "../entry/node/crypto.ts";
 import { readPublicKey } from "../request/public-key.ts";
-import type { Grant } from "../types.ts";
 import { webCrypto } from "../webcrypto.ts";
-import { createLeafIssuer } from "./issuer.ts";
+import { createLeafIssuer, type LeafContents } from "./issuer.ts";
 
 const trustDomain = TrustDomain.parse("cluster.local");
 const start = Date.parse("2026-11-24T12:00:00Z") / 1000;
@@ -35,9 +34,10 @@ function grant(
   kind: "p256" | "p384" | "ed25519" | "rsa2048" = "p256",
   ttlSeconds = 3_600,
   path = "/ns/foo/sa/sleep",
-): Grant {
+): LeafContents {
   return {
     spiffeId: SpiffeId.parse(trustDomain.id + path),
+    dnsNames: [],
     publicKey: readPublicKey(new DerReader(publicKeyDer(makeKey(kind)))),
     ttlSeconds,
   };
@@ -57,7 +57,7 @@ describe.each([
   test.each(["p256", "p384", "ed25519", "rsa2048"] as const)("a key of %s", async (kind) => {
     const { issuer } = await bench({}, crypto);
     const granted = grant(kind);
-    const issued = await issuer.issue(granted);
+    const issued = await issuer.prepare(granted).sign();
     const times = { notBefore: start - 60, notAfter: start + 3_600 };
     expect(issued).toMatchObject(times);
 
@@ -110,7 +110,7 @@ describe("a leaf", () => {
   test("of the longest identity that there is", async () => {
     const { issuer } = await bench();
     const granted = grant("p256", 60, `/${"x".repeat(2_048 - trustDomain.id.length - 1)}`);
-    const { der } = await issuer.issue(granted);
+    const { der } = await issuer.prepare(granted).sign();
     expect(new NodeCertificate(der).subjectAltName).toBe(`URI:${granted.spiffeId}`);
   });
 
@@ -122,7 +122,7 @@ describe("a leaf", () => {
     ]) {
       const crypto: Crypto = { ...nodeCrypto, random: () => Uint8Array.from(Buffer.from(serial, "hex")) };
       const { issuer } = await bench({}, crypto);
-      const { der, serialNumber } = await issuer.issue(grant());
+      const { der, serialNumber } = await issuer.prepare(grant()).sign();
       expect(serialNumber).toBe(serial.replace(/^0+/, ""));
       expect(parseCertificate(der).serialNumber).toBe(serialNumber);
       expect(new NodeCertificate(der).serialNumber.toLowerCase().replace(/^0+/, "")).toBe(serialNumber);
@@ -139,8 +139,8 @@ describe("a leaf", () => {
       },
     };
     const { issuer } = await bench({}, crypto);
-    expect((await issuer.issue(grant())).serialNumber).toBe(`2${"02".repeat(15)}`);
-    expect((await issuer.issue(grant())).serialNumber).toBe(`3${"03".repeat(15)}`);
+    expect((await issuer.prepare(grant()).sign()).serialNumber).toBe(`2${"02".repeat(15)}`);
+    expect((await issuer.prepare(grant()).sign()).serialNumber).toBe(`3${"03".repeat(15)}`);
     expect(drawn).toEqual([16, 16, 16]);
   });
 
@@ -151,7 +151,7 @@ describe("a leaf", () => {
       signer: await nodeCrypto.importSigner("p384", pkcs8),
       publicKey: readPublicKey(new DerReader(publicKeyDer(key))),
     });
-    const { der } = await issuer.issue(grant());
+    const { der } = await issuer.prepare(grant()).sign();
     expect(parseCertificate(der).signatureAlgorithm).toBe(Oid.ecdsaWithSha384);
     const { createPublicKey } = await import("node:crypto");
     expect(new NodeCertificate(der).verify(createPublicKey(key))).toBe(true);
@@ -160,7 +160,7 @@ describe("a leaf", () => {
   test("of a time after 2049", async () => {
     const future = Date.parse("2049-12-31T23:59:30Z") / 1000;
     const { issuer } = await bench({ notAfter: future + day }, nodeCrypto, future);
-    const { der } = await issuer.issue(grant());
+    const { der } = await issuer.prepare(grant()).sign();
     const node = new NodeCertificate(der);
     expect(Date.parse(node.validFrom) / 1000).toBe(future - 60);
     expect(Date.parse(node.validTo) / 1000).toBe(future + 3_600);
@@ -191,7 +191,7 @@ describe("the times of a leaf", () => {
   ])("$rule", async ({ now, ttl, notBefore, notAfter }) => {
     const { issuer, time } = await bench();
     time.now = now;
-    const issued = await issuer.issue(grant("p256", ttl));
+    const issued = await issuer.prepare(grant("p256", ttl)).sign();
     expect(issued).toMatchObject({ notBefore, notAfter });
     expect(parseCertificate(issued.der)).toMatchObject({ notBefore, notAfter });
   });
@@ -201,7 +201,7 @@ describe("the times of a leaf", () => {
     const narrow = await loadActiveAuthority(made.document, trustDomain, nodeCrypto);
     expect(narrow.notAfter).toBe(start + 100);
     const issuer = await createLeafIssuer(narrow, nodeCrypto, () => start);
-    expect(await issuer.issue(grant())).toMatchObject({ notAfter: start + 100 });
+    expect(await issuer.prepare(grant()).sign()).toMatchObject({ notAfter: start + 100 });
   });
 
   test.each([
@@ -211,7 +211,9 @@ describe("the times of a leaf", () => {
   ])("nothing is signed $rule: cannot-sign", async ({ now }) => {
     const { issuer, time } = await bench();
     time.now = now;
-    await expect(issuer.issue(grant())).rejects.toMatchObject({ name: "SignetError", code: "cannot-sign" });
+    expect(() => issuer.prepare(grant())).toThrow(
+      expect.objectContaining({ name: "SignetError", code: "cannot-sign" }),
+    );
     // And no issuer is made then, since it could not try itself.
     await expect(bench({}, nodeCrypto, now)).rejects.toMatchObject({ code: "authority-invalid" });
   });
@@ -242,8 +244,8 @@ describe("an issuer tries itself before it signs for anybody", () => {
       },
     });
     works = false;
-    await expect(issuer.issue(grant())).rejects.toMatchObject({ code: "cannot-sign", retryAfterSeconds: 5 });
+    await expect(issuer.prepare(grant()).sign()).rejects.toMatchObject({ code: "cannot-sign", retryAfterSeconds: 5 });
     works = true;
-    await issuer.issue(grant());
+    await issuer.prepare(grant()).sign();
   });
 });

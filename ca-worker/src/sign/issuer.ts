@@ -15,13 +15,25 @@ const serialBytes = 16;
 /** Signs leaves with one authority's key. */
 export interface LeafIssuer {
   readonly authority: Authority;
-  /** @throws SignetError `cannot-sign` */
-  issue(grant: Grant): Promise<Issued>;
+  /**
+   * All of a leaf but its signature, so that it can be recorded before it exists.
+   * @throws SignetError `cannot-sign`
+   */
+  prepare(leaf: LeafContents): PreparedLeaf;
   /**
    * A certificate for the CA's own https server: DNS names, serverAuth alone, no SPIFFE ID.
    * @throws SignetError `cannot-sign`
    */
   issueServing(request: ServingRequest): Promise<Issued>;
+}
+
+/** What of a grant its leaf says. */
+export type LeafContents = Omit<Grant, "rule">;
+
+/** What the leaf will say, and the way to make it. */
+export interface PreparedLeaf extends Omit<Issued, "der"> {
+  /** @throws SignetError `cannot-sign` */
+  sign(): Promise<Issued>;
 }
 
 export interface ServingRequest {
@@ -40,7 +52,7 @@ export async function createLeafIssuer(authority: Authority, crypto: Crypto, clo
   const { signer } = authority;
   const writer = leafWriter(signer.kind, authority.subject, authority.keyIdentifier);
 
-  async function certify(publicKey: ParsedPublicKey, name: LeafName, ttlSeconds: number): Promise<Issued> {
+  function prepare(publicKey: ParsedPublicKey, name: LeafName, ttlSeconds: number): PreparedLeaf {
     const now = Math.floor(clock());
     const notBefore = Math.max(now - backdateSeconds, authority.notBefore);
     const notAfter = Math.min(now + ttlSeconds, authority.notAfter);
@@ -51,10 +63,15 @@ export async function createLeafIssuer(authority: Authority, crypto: Crypto, clo
       );
     }
     const serial = crypto.random(serialBytes);
-    const publicKeyHash = await crypto.sha256(publicKey.keyBits.slice());
-    const tbs = writer.tbs({ serial, notBefore, notAfter, publicKey, publicKeyHash, name });
-    const der = writer.certificate(tbs, await sign(tbs));
-    return { der, serialNumber: toHex(serial).replace(/^0+(?=.)/, ""), notBefore, notAfter };
+    const told = { serialNumber: toHex(serial).replace(/^0+(?=.)/, ""), notBefore, notAfter };
+    return {
+      ...told,
+      async sign() {
+        const publicKeyHash = await crypto.sha256(publicKey.keyBits.slice());
+        const tbs = writer.tbs({ serial, notBefore, notAfter, publicKey, publicKeyHash, name });
+        return { der: writer.certificate(tbs, await sign(tbs)), ...told };
+      },
+    };
   }
 
   async function sign(tbs: Uint8Array): Promise<Uint8Array> {
@@ -70,18 +87,18 @@ export async function createLeafIssuer(authority: Authority, crypto: Crypto, clo
 
   const issuer: LeafIssuer = {
     authority,
-    issue: ({ publicKey, spiffeId, ttlSeconds }) => certify(publicKey, { spiffeId }, ttlSeconds),
-    issueServing: ({ publicKey, dnsNames, ttlSeconds }) => certify(publicKey, { dnsNames }, ttlSeconds),
+    prepare: ({ publicKey, spiffeId, dnsNames, ttlSeconds }) => prepare(publicKey, { spiffeId, dnsNames }, ttlSeconds),
+    issueServing: async ({ publicKey, dnsNames, ttlSeconds }) => prepare(publicKey, { dnsNames }, ttlSeconds).sign(),
   };
   await testIssuer(issuer, crypto);
   return issuer;
 }
 
-async function testIssuer({ authority, issue }: LeafIssuer, crypto: Crypto): Promise<void> {
+async function testIssuer({ authority, prepare }: LeafIssuer, crypto: Crypto): Promise<void> {
   const spiffeId = SpiffeId.fromSegments(authority.trustDomain, ["self-test"]);
   const publicKey: ParsedPublicKey = authority.publicKey;
   try {
-    const leaf = parseCertificate((await issue({ spiffeId, publicKey, ttlSeconds: 60 })).der);
+    const leaf = parseCertificate((await prepare({ spiffeId, dnsNames: [], publicKey, ttlSeconds: 60 }).sign()).der);
     const verifies = await crypto.verify(publicKey, signingHash[authority.signer.kind], leaf.signature, leaf.tbs);
     if (!verifies) throw new SignetError("authority-invalid", "its key does not fit its certificate");
     if (!readSvid(leaf).equals(spiffeId)) throw new SignetError("authority-invalid", "its leaf names another identity");

@@ -8,7 +8,7 @@ export function meteredAudit(audit: Audit): { audit: Audit; registry: Registry }
   collectDefaultMetrics({ register: registry });
   const requests = new Counter({
     name: "signet_ca_certificate_requests_total",
-    help: "Requests for a certificate by result: signed, or the code of the problem",
+    help: "Requests for a certificate by result: signed, repeated, or the code of the problem",
     labelNames: ["result"],
     registers: [registry],
   });
@@ -26,14 +26,19 @@ export function meteredAudit(audit: Audit): { audit: Audit; registry: Registry }
   return {
     registry,
     audit: {
-      signed(...event) {
+      signing: (issuance) => audit.signing(issuance),
+      signed(issuance) {
         requests.inc({ result: "signed" });
         lastSigned.setToCurrentTime();
-        audit.signed(...event);
+        return audit.signed(issuance);
+      },
+      repeated(issuance) {
+        requests.inc({ result: "repeated" });
+        return audit.repeated(issuance);
       },
       refused(requestId, error, caller) {
         requests.inc({ result: publicCode(error) });
-        audit.refused(requestId, error, caller);
+        return audit.refused(requestId, error, caller);
       },
       batch(requestId, items, agent) {
         batchItems.observe(items);
