@@ -48,7 +48,7 @@ describe("parse a certificate", () => {
       basicConstraints: { isCa: false, pathLength: undefined },
       keyUsage: { critical: true, bits: [true] },
       extendedKeyUsage: [Oid.serverAuth, Oid.clientAuth],
-      subjectAltName: { critical: true, uris: [leafId], others: 0 },
+      subjectAltName: { critical: true, uris: [leafId], dnsNames: [], others: 0 },
       subjectKeyIdentifier: "010203",
       authorityKeyIdentifier: "040506",
     });
@@ -92,9 +92,12 @@ describe("parse a certificate", () => {
   });
 
   test("names that are no URI are counted", () => {
-    const names = subjectAltName(false, dnsName("a"), uriName(leafId), dnsName("b"), uriName("x:y"));
+    const ip = tlv(0x87, Uint8Array.of(127, 0, 0, 1));
+    const names = subjectAltName(false, dnsName("a"), uriName(leafId), ip, dnsName("b"), uriName("x:y"));
     const der = certificateDer({ extensions: extensions({ subjectAltName: names }) });
-    expect(parseCertificate(der).subjectAltName).toEqual({ critical: false, uris: [leafId, "x:y"], others: 2 });
+    expect(parseCertificate(der).subjectAltName).toEqual({
+      ...{ critical: false, uris: [leafId, "x:y"], dnsNames: ["a", "b"], others: 1 },
+    });
   });
 
   test("an authority key identifier without a key id is undefined", () => {

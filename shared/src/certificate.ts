@@ -25,11 +25,18 @@ export interface ParsedCertificate {
   readonly basicConstraints: { readonly isCa: boolean; readonly pathLength: number | undefined } | undefined;
   readonly keyUsage: { readonly critical: boolean; readonly bits: readonly boolean[] } | undefined;
   readonly extendedKeyUsage: readonly string[] | undefined;
-  readonly subjectAltName:
-    | { readonly critical: boolean; readonly uris: readonly string[]; readonly others: number }
-    | undefined;
+  readonly subjectAltName: ({ readonly critical: boolean } & GeneralNames) | undefined;
   readonly subjectKeyIdentifier: string | undefined;
   readonly authorityKeyIdentifier: string | undefined;
+}
+
+/** What a GeneralNames value (RFC 5280 §4.2.1.6) says. */
+export interface GeneralNames {
+  readonly uris: readonly string[];
+  /** As they stand, in whatever case. */
+  readonly dnsNames: readonly string[];
+  /** How many names of other kinds there are. */
+  readonly others: number;
 }
 
 /**
@@ -162,20 +169,22 @@ export function readOids(body: DerReader): string[] {
   return oids;
 }
 
+const dnsName = contextTag(2, false);
 const uriName = contextTag(6, false);
 
-/** The URIs of a GeneralNames value, and how many names of other kinds stand beside them. */
-export function readSubjectAltName(body: DerReader): { uris: string[]; others: number } {
+export function readSubjectAltName(body: DerReader): GeneralNames {
   const names = body.enter();
   body.end();
   const uris: string[] = [];
+  const dnsNames: string[] = [];
   let others = 0;
   while (!names.done) {
     const { tag, contents } = names.any();
     if (tag === uriName) uris.push(String.fromCharCode(...contents));
+    else if (tag === dnsName) dnsNames.push(String.fromCharCode(...contents));
     else others++;
   }
-  return { uris, others };
+  return { uris, dnsNames, others };
 }
 
 function readAuthorityKeyIdentifier(body: DerReader): string | undefined {

@@ -61,7 +61,7 @@ describe.each(platforms)("certificates on %s", (platform) => {
   test("the leaf keeps the rules X1 to X6 of X509-SVID", async () => {
     const leaf = leafOf(await issued());
     // X1, X2: one URI SAN with a path, critical where the subject is empty; not a CA.
-    expect(leaf.subjectAltName).toEqual({ critical: true, uris: [sleepId], others: 0 });
+    expect(leaf.subjectAltName).toEqual({ critical: true, uris: [sleepId], dnsNames: [], others: 0 });
     expect(leaf.subject).toHaveLength(2);
     expect(leaf.basicConstraints).toEqual({ isCa: false, pathLength: undefined });
     // X3: key usage critical, digitalSignature and nothing else.

@@ -134,7 +134,9 @@ function readExtensions(list: DerReader, kind: PublicKeyKind): readonly string[]
     const body = new DerReader(value);
     if (id === Oid.subjectAltName) {
       const names = readSubjectAltName(body);
-      if (names.others > 0) throw notAllowed("a name that is not a URI (DNS, IP, e-mail or another)");
+      if (names.dnsNames.length + names.others > 0) {
+        throw notAllowed("a name that is not a URI (DNS, IP, e-mail or another)");
+      }
       uris = names.uris;
     } else if (id === Oid.basicConstraints) {
       const { isCa, pathLength } = readBasicConstraints(body);
