@@ -31,6 +31,31 @@ export function duration(minSeconds: number, maxSeconds: number, range: string) 
   );
 }
 
+const patternForm = 'must be a name of lower-case letters, digits and "-", or the beginning of one with "*" at its end';
+/** An exact namespace, or the beginning of some with `*` at its end. */
+export const namespacePattern = v.pipe(
+  v.string(),
+  v.regex(/^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?|(?:[a-z0-9][a-z0-9-]{0,61})?\*)$/, patternForm),
+);
+/** The same for service accounts, whose names may have dots. */
+export const accountPattern = v.pipe(
+  v.string(),
+  v.maxLength(253),
+  v.regex(
+    /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|(?:[a-z0-9][a-z0-9.-]*)?\*)$/,
+    patternForm,
+  ),
+);
+
 export const trustDomain = v.pipe(v.string(), parsedBy<string>(TrustDomain.parse));
 /** Seconds. */
 export const day = 86_400;
+
+/** Where a check that looks at several members found its fault. */
+export function issuePath(...keys: [string | number, ...(string | number)[]]): [v.IssuePathItem, ...v.IssuePathItem[]] {
+  const item = (key: string | number): v.IssuePathItem => ({
+    ...{ type: "unknown", origin: "value", input: undefined, key, value: undefined },
+  });
+  const [first, ...rest] = keys;
+  return [item(first), ...rest.map(item)];
+}
