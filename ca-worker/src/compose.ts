@@ -8,6 +8,7 @@ import { JwkSet } from "./authenticate/jwk-set.ts";
 import { fixedKeys, type KeySource, LoadedKeys } from "./authenticate/key-source.ts";
 import { type Issuer, TokenVerifier } from "./authenticate/service-account.ts";
 import { AuthoritySource } from "./authority/source.ts";
+import { AuthoritySources } from "./authority/sources.ts";
 import type { Policy } from "./authorize/policy.ts";
 import { inCluster } from "./config/issuer.ts";
 import type { Config, IssuerConfig } from "./config.ts";
@@ -44,8 +45,7 @@ export function compose(config: Config, source: string, platform: Platform): Com
   const { clock, logger, crypto } = platform;
   const faults: string[] = [];
   const trustDomain = TrustDomain.parse(config.trustDomain);
-  const store = platform.open(config.authority.store);
-  if (store === undefined) faults.push(`authority.store: "${config.authority.store}" cannot be used on this platform`);
+  const authorities = composeAuthorities(config, platform, faults);
   const issuers = config.issuers.flatMap((issuer, index): Issuer[] => {
     const source = issuerSource(issuer, platform);
     if ("fault" in source) {
@@ -68,21 +68,14 @@ export function compose(config: Config, source: string, platform: Platform): Com
   if (issuers.filter(({ issuer }) => issuer === cluster).length > 1) {
     faults.push(`issuers: "${cluster}" stands twice: it is also what "${inCluster}" stands for`);
   }
-  if (store === undefined || faults.length > 0) throw configError(source, faults);
+  if (authorities === undefined || faults.length > 0) throw configError(source, faults);
 
   return {
     issuers,
     verifier: new TokenVerifier(issuers, clock, crypto),
     agents: config.nodeBinding === "off" ? "off" : new Set(config.nodeBinding.agents),
     policy: composePolicy(config),
-    authorities: new AuthoritySource({
-      store,
-      trustDomain,
-      refreshHintSeconds: config.trustBundle.refreshHint,
-      crypto,
-      clock,
-      logger,
-    }),
+    authorities,
     crypto,
     audit: logAudit(logger),
     logger,
@@ -91,6 +84,35 @@ export function compose(config: Config, source: string, platform: Platform): Com
 
 function composePolicy({ leaf: { keys, defaultTtl, maxTtl } }: Config): Policy {
   return { leaf: { keys, defaultTtlSeconds: defaultTtl, maxTtlSeconds: maxTtl } };
+}
+
+/** Adds to `faults`, and gives undefined, where a store is of no kind that the platform has. */
+function composeAuthorities(
+  { trustDomain, authority, trustDomains, trustBundle }: Config,
+  { clock, crypto, logger, open }: Platform,
+  faults: string[],
+): AuthoritySources | undefined {
+  const sourceOf = (name: string, location: string, path: string): AuthoritySource | undefined => {
+    const store = open(location);
+    if (store === undefined) {
+      faults.push(`${path}.store: "${location}" cannot be used on this platform`);
+      return undefined;
+    }
+    const refreshHintSeconds = trustBundle.refreshHint;
+    return new AuthoritySource({
+      store,
+      trustDomain: TrustDomain.parse(name),
+      refreshHintSeconds,
+      crypto,
+      clock,
+      logger,
+    });
+  };
+  const own = sourceOf(trustDomain, authority.store, "authority");
+  const others = trustDomains.flatMap(
+    ({ name, authority: { store } }, index) => sourceOf(name, store, `trustDomains.${index}.authority`) ?? [],
+  );
+  return own && new AuthoritySources(own, others);
 }
 
 type IssuerSource = { readonly name: string; readonly keys: KeySource } | { readonly fault: string };

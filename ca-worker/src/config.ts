@@ -4,16 +4,16 @@ import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 import * as v from "valibot";
 import { day, duration, trustDomain } from "./config/fields.ts";
 import { issuerSchema } from "./config/issuer.ts";
-import { storeLocation } from "./config/location.ts";
+import { rateLimitsSchema } from "./config/rate-limits.ts";
+import { authoritySchema, trustDomainsCheck, trustDomainsSchema } from "./config/trust-domains.ts";
 
 const agentAccount = v.pipe(v.string(), v.regex(/^[a-z0-9-]+\/[a-z0-9.-]+$/, "must be namespace/service-account"));
 
 /** The configuration of the CA, one document on every platform (design §7). */
-export const configSchema = v.strictObject({
+const members = v.strictObject({
   trustDomain,
-  authority: v.strictObject({
-    store: storeLocation,
-  }),
+  authority: authoritySchema,
+  trustDomains: trustDomainsSchema,
   issuers: v.pipe(
     v.array(issuerSchema),
     v.minLength(1, "at least one issuer is needed"),
@@ -44,7 +44,10 @@ export const configSchema = v.strictObject({
     {},
   ),
   trustBundle: v.optional(v.strictObject({ refreshHint: v.optional(duration(1, 7 * day, "1s to 7d"), "5m") }), {}),
+  rateLimits: rateLimitsSchema,
 });
+
+export const configSchema = v.pipe(members, trustDomainsCheck());
 /** Durations are in seconds. */
 export type Config = v.InferOutput<typeof configSchema>;
 export type IssuerConfig = Config["issuers"][number];

@@ -81,6 +81,7 @@ async function load(entry: AuthorityEntry, trustDomain: TrustDomain, crypto: Cry
   const chain = entry.chain.map((pem) => parseCertificate(decodeSinglePem(pem, ["CERTIFICATE"])));
   await checkChain(chain, crypto);
   const [issuing] = chain as [ParsedCertificate, ...ParsedCertificate[]];
+  checkTrustDomain(issuing, trustDomain);
   const publicKey = readPublicKey(new DerReader(issuing.publicKey));
   if (publicKey.kind !== "p256" && publicKey.kind !== "p384") throw invalid("its key is neither P-256 nor P-384");
   if (issuing.subjectKeyIdentifier === undefined) throw invalid("its certificate has no subject key identifier");
@@ -117,6 +118,15 @@ async function checkChain(chain: readonly ParsedCertificate[], crypto: Crypto): 
       throw invalid(`the signature of ${place} does not verify`);
     }
   }
+}
+
+/**
+ * X509-SVID §3.1: the SPIFFE ID of a signing certificate, where it has one, is its trust domain's. A store that was given to
+ * another trust domain by mistake would let the one speak for the other.
+ */
+function checkTrustDomain({ subjectAltName }: ParsedCertificate, trustDomain: TrustDomain): void {
+  const other = subjectAltName?.uris.find((uri) => uri.startsWith("spiffe://") && uri !== trustDomain.id);
+  if (other !== undefined) throw invalid(`its certificate is for ${other}, not for ${trustDomain.id}`);
 }
 
 async function importSigner(crypto: Crypto, kind: Signer["kind"], pkcs8: Uint8Array<ArrayBuffer>): Promise<Signer> {

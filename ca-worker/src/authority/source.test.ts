@@ -10,6 +10,7 @@ import { requireIssuer } from "../sign/require-issuer.ts";
 import type { AuthorityDocument, AuthorityEntry } from "./document.ts";
 import { makeAuthority } from "./make/authority.ts";
 import { AuthoritySource } from "./source.ts";
+import { AuthoritySources } from "./sources.ts";
 
 const trustDomain = TrustDomain.parse("cluster.local");
 const start = Date.parse("2026-11-24T12:00:00Z") / 1000;
@@ -202,7 +203,7 @@ describe("readiness", () => {
       verifier: new TokenVerifier([], () => start, nodeCrypto),
       agents: "off",
       policy: { leaf: { keys: ["p256"], defaultTtlSeconds: 60, maxTtlSeconds: 60 } },
-      authorities: source,
+      authorities: new AuthoritySources(source),
       crypto: nodeCrypto,
       audit: logAudit(logger),
       logger,

@@ -43,6 +43,10 @@ export class AuthoritySource {
     this.#options = options;
   }
 
+  get trustDomain(): TrustDomain {
+    return this.#options.trustDomain;
+  }
+
   /** @throws SignetError `authority-unavailable` or `authority-invalid` when no document was ever read */
   async current(): Promise<Authorities> {
     const { clock, logger } = this.#options;

@@ -10,6 +10,7 @@ import type { AuthorityDocument, AuthorityEntry } from "./document.ts";
 import { taintedKeyIdsOf } from "./load.ts";
 import { makeAuthority } from "./make/authority.ts";
 import { AuthoritySource } from "./source.ts";
+import { AuthoritySources } from "./sources.ts";
 
 const trustDomain = TrustDomain.parse("cluster.local");
 const now = Date.parse("2026-11-24T12:00:00Z") / 1000;
@@ -68,9 +69,11 @@ test("a taint changes the etag of the JSON, even under the same sequence, and no
   let state: AuthorityEntry["state"] = "retiring";
   let clock = now;
   const app = trustBundle(
-    sourceOf(
-      () => documentOf(state, "active"),
-      () => clock,
+    new AuthoritySources(
+      sourceOf(
+        () => documentOf(state, "active"),
+        () => clock,
+      ),
     ),
   );
   const etagOf = async (accept: string) => (await app.request("/", { headers: { accept } })).headers.get("etag");

@@ -1,15 +1,16 @@
 import { pemContentType, type TrustBundle } from "@signet/shared/ca-api";
+import { SignetError } from "@signet/shared/errors";
 import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
 import type { AppEnv } from "../app.ts";
-import type { AuthoritySource } from "../authority/source.ts";
+import type { AuthoritySources } from "../authority/sources.ts";
 import { spiffeBundle } from "../respond/spiffe-bundle.ts";
 import { matches } from "./etag.ts";
 
-/** `GET /v1/trust-bundle`, as JSON or PEM. */
-export function trustBundle(authorities: AuthoritySource): Hono<AppEnv> {
+/** `GET /v1/trust-bundle`, as JSON or PEM; `?trustDomain=NAME` for one that is not the CA's own. */
+export function trustBundle(authorities: AuthoritySources): Hono<AppEnv> {
   return new Hono<AppEnv>().get("/", async (context) => {
-    const { bundle } = await authorities.current();
+    const bundle = await bundleFor(context, authorities);
     const type = accepts(context, {
       header: "Accept",
       supports: ["application/json", pemContentType],
@@ -24,11 +25,19 @@ export function trustBundle(authorities: AuthoritySource): Hono<AppEnv> {
 }
 
 /** `GET /.well-known/spiffe-bundle`: the bundle for other trust domains (SPIFFE Federation, profile https_web). */
-export function spiffeBundleEndpoint(authorities: AuthoritySource): Hono<AppEnv> {
+export function spiffeBundleEndpoint(authorities: AuthoritySources): Hono<AppEnv> {
   return new Hono<AppEnv>().get("/", async (context) => {
-    const { bundle } = await authorities.current();
+    const bundle = await bundleFor(context, authorities);
     return answer(context, bundle, "spiffe", "application/json", () => JSON.stringify(spiffeBundle(bundle)));
   });
+}
+
+async function bundleFor({ req: request }: Context<AppEnv>, authorities: AuthoritySources): Promise<TrustBundle> {
+  const [name, ...more] = request.queries("trustDomain") ?? [];
+  if (more.length > 0) throw new SignetError("malformed-request", "trustDomain is given more than once");
+  const source = name === undefined ? authorities.own : authorities.find(name);
+  if (source === undefined) throw new SignetError("not-found", "the trust domain is not served");
+  return (await source.current()).bundle;
 }
 
 // A taint must be seen also where somebody forgot to count the sequence up.

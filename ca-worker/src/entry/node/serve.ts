@@ -70,14 +70,19 @@ export async function serve(options: ServeOptions): Promise<Running> {
     context.body(await registry.metrics(), 200, { "content-type": registry.contentType }),
   );
   // Faults show in the log now rather than at the first request; readiness tells the rest.
-  await authorities.current().catch(() => {});
+  await Promise.all([...authorities].map((source) => source.current().catch(() => {})));
   await warmKeys(config, source, deps.issuers);
 
   const listener = getRequestListener(app.fetch);
   const limits = { requestTimeout: requestTimeoutMs, maxHeaderSize };
   const own =
     tls !== undefined && "dnsNames" in tls
-      ? await ServingCertificate.make({ dnsNames: tls.dnsNames, authorities, clock: platform.clock, logger })
+      ? await ServingCertificate.make({
+          dnsNames: tls.dnsNames,
+          authorities: authorities.own,
+          clock: platform.clock,
+          logger,
+        })
       : undefined;
   const context = own?.context ?? (tls !== undefined && "key" in tls ? readTls(tls) : undefined);
   const server =
@@ -101,7 +106,12 @@ export async function serve(options: ServeOptions): Promise<Running> {
     );
   }
   if (publishRoots !== undefined && publishing !== undefined) {
-    const publisher = new RootsPublisher({ api: publishing, configMap: publishRoots, authorities, logger });
+    const publisher = new RootsPublisher({
+      api: publishing,
+      configMap: publishRoots,
+      authorities: authorities.own,
+      logger,
+    });
     endings.push(repeating(() => publisher.look()));
   }
   return {
