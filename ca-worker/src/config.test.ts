@@ -64,6 +64,10 @@ describe("configuration of the CA", () => {
     { rule: "a JWK Set", value: withIssuer({ keys: { keys: [jwk] } }) },
     { rule: "a store in the environment", value: { ...minimal, authority: { store: "env:SIGNET_AUTHORITY" } } },
     {
+      rule: "a store in AWS Secrets Manager",
+      value: { ...minimal, authority: { store: "aws-secretsmanager:signet/authority" } },
+    },
+    {
       rule: "a store in a Secret",
       value: { ...minimal, authority: { store: "kubernetes:signet-system/signet-authority" } },
     },
@@ -120,6 +124,11 @@ describe("configuration of the CA", () => {
     {
       rule: "a store that nobody knows",
       value: { ...minimal, authority: { store: "s3:a" } },
+      keys: ["authority.store"],
+    },
+    {
+      rule: "a store in Secrets Manager that is no secret's name",
+      value: { ...minimal, authority: { store: "aws-secretsmanager:a b" } },
       keys: ["authority.store"],
     },
     { rule: "a store without a path", value: { ...minimal, authority: { store: "file:" } }, keys: ["authority.store"] },
