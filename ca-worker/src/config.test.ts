@@ -34,7 +34,14 @@ describe("configuration of the CA", () => {
   test("what need not be said", () => {
     expect(parse(minimal)).toEqual({
       ...minimal,
-      issuers: [{ ...issuer, algorithms: [...tokenAlgorithms], maxTokenLifetime: 86_400 }],
+      issuers: [
+        {
+          ...issuer,
+          algorithms: [...tokenAlgorithms],
+          maxTokenLifetime: 86_400,
+          path: "/ns/{namespace}/sa/{serviceAccount}",
+        },
+      ],
       nodeBinding: { agents: ["signet-system/signet-node-agent"] },
       leaf: { defaultTtl: 3_600, maxTtl: 86_400, keys: ["p256", "p384"] },
       trustBundle: { refreshHint: 300 },

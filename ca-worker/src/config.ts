@@ -3,11 +3,9 @@ import { publicKeyKinds } from "@signet/shared/public-key";
 import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 import * as v from "valibot";
 import { day, duration, trustDomain } from "./config/fields.ts";
-import { issuerSchema } from "./config/issuer.ts";
+import { issuerSchema, nodeBindingSchema } from "./config/issuer.ts";
 import { rateLimitsSchema } from "./config/rate-limits.ts";
 import { authoritySchema, trustDomainsCheck, trustDomainsSchema } from "./config/trust-domains.ts";
-
-const agentAccount = v.pipe(v.string(), v.regex(/^[a-z0-9-]+\/[a-z0-9.-]+$/, "must be namespace/service-account"));
 
 /** The configuration of the CA, one document on every platform (design §7). */
 const members = v.strictObject({
@@ -19,16 +17,7 @@ const members = v.strictObject({
     v.minLength(1, "at least one issuer is needed"),
     v.check((list) => new Set(list.map(({ issuer }) => issuer)).size === list.length, "an issuer stands twice"),
   ),
-  nodeBinding: v.optional(
-    v.union(
-      [
-        v.literal("off"),
-        v.strictObject({ agents: v.pipe(v.array(agentAccount), v.minLength(1, "at least one agent is needed")) }),
-      ],
-      'must be "off" or {"agents": ["namespace/service-account"]}',
-    ),
-    { agents: ["signet-system/signet-node-agent"] },
-  ),
+  nodeBinding: v.optional(nodeBindingSchema, { agents: ["signet-system/signet-node-agent"] }),
   leaf: v.optional(
     v.pipe(
       v.strictObject({

@@ -14,7 +14,6 @@ import type { Caller } from "./types.ts";
 /** All that an issuance needs of its instance. */
 export interface IssueDeps {
   readonly verifier: TokenVerifier;
-  readonly agents: ReadonlySet<string> | "off";
   readonly policy: Policy;
   readonly authorities: AuthoritySources;
   readonly crypto: Crypto;
@@ -22,24 +21,24 @@ export interface IssueDeps {
 }
 
 /** Step 1: the caller, by both tokens. Before any byte of the body is read. */
-export function identify(tokens: Tokens, { verifier, agents }: IssueDeps): Promise<Caller> {
-  return authenticate(tokens, verifier, agents);
+export function identify(tokens: Tokens, { verifier }: IssueDeps): Promise<Caller> {
+  return authenticate(tokens, verifier);
 }
 
 /** Step 1 for those who ask for many workloads: the agent once, then {@link identifyWorkload} for each. */
 export function identifyAgent(
   nodeToken: string | undefined,
-  { verifier, agents }: IssueDeps,
+  { verifier }: IssueDeps,
 ): Promise<VerifiedToken | undefined> {
-  return authenticateAgent(nodeToken, verifier, agents);
+  return authenticateAgent(nodeToken, verifier);
 }
 
 export function identifyWorkload(
   token: string | undefined,
   agent: VerifiedToken | undefined,
-  { verifier, agents }: IssueDeps,
+  { verifier }: IssueDeps,
 ): Promise<Caller> {
-  return authenticateWorkload(token, agent, verifier, agents);
+  return authenticateWorkload(token, agent, verifier);
 }
 
 /** Steps 2 to 6: from an authenticated caller's request to a certificate. */

@@ -2,12 +2,15 @@ import { KeyUsageBit } from "@signet/shared/oids";
 import type { PublicKeyKind } from "@signet/shared/public-key";
 import type { ServiceAccountClaims } from "@signet/shared/service-account";
 import type { SpiffeId, TrustDomain } from "@signet/shared/spiffe-id";
+import type { Issuer } from "./authenticate/service-account.ts";
 
 /** Step 1 gives the caller: a workload whose tokens hold, and the agent that asks for it. */
 export interface Caller {
+  /** Of the workload's token, and of the agent's. */
+  readonly issuer: Issuer;
   readonly trustDomain: TrustDomain;
   readonly workload: ServiceAccountClaims;
-  /** Undefined only where node binding is off. */
+  /** Undefined only where node binding is off for the issuer. */
   readonly agent: ServiceAccountClaims | undefined;
 }
 

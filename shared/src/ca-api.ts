@@ -98,6 +98,9 @@ export const tokenIssuers = v.object({
         algorithms: v.pipe(v.array(text), v.description("Signature algorithms by their names in RFC 7518.")),
         maxTokenLifetimeSeconds: v.pipe(v.number(), v.description("Longest `exp - iat` of a token that is accepted.")),
         trustDomain: described("Name of the trust domain that its accounts belong to, without `spiffe://`."),
+        accountPath: v.optional(
+          described("Path of their SPIFFE IDs; `/ns/{namespace}/sa/{serviceAccount}` where it is left out."),
+        ),
         /** JWK Set (RFC 7517 §5). */
         keys: v.object({ keys: v.pipe(v.array(publishedJwk), v.maxLength(256)) }),
       }),

@@ -8,26 +8,31 @@ export interface Tokens {
   readonly node: string | undefined;
 }
 
-/** Refuses a request whose tokens are not even there, before anything else of it is read. */
-export function requireTokens(tokens: Tokens, nodeBinding: boolean): void {
-  if (tokens.workload === undefined) throw new SignetError("token-missing", "the request has no bearer token");
-  if (nodeBinding && tokens.node === undefined)
-    throw new SignetError("token-missing", "the request has no agent token");
+/**
+ * Refuses a request whose tokens are not even there, before anything else of it is read.
+ * @throws SignetError `token-missing`
+ */
+export function requireTokens({ workload, node }: Tokens, { binding }: Pick<TokenVerifier, "binding">): void {
+  if (workload === undefined) throw new SignetError("token-missing", "the request has no bearer token");
+  if (binding === "all" && node === undefined) throw new SignetError("token-missing", "the request has no agent token");
 }
 
 /**
- * Step 1, first half: the agent that asks; undefined where node binding is off.
- * @param agents service accounts of agents as `namespace/name`, or "off" for no node binding
+ * Step 1, first half: the agent that asks; undefined where node binding is off, or none asks for an issuer whose is.
  * @throws SignetError `token-missing`, `token-not-accepted`, `node-not-entitled`, `issuer-unavailable`
  */
 export async function authenticateAgent(
   nodeToken: string | undefined,
   verifier: TokenVerifier,
-  agents: ReadonlySet<string> | "off",
 ): Promise<VerifiedToken | undefined> {
-  if (agents === "off") return undefined;
-  if (nodeToken === undefined) throw new SignetError("token-missing", "the request has no agent token");
+  if (verifier.binding === "none") return undefined;
+  if (nodeToken === undefined) {
+    if (verifier.binding === "all") throw new SignetError("token-missing", "the request has no agent token");
+    return undefined;
+  }
   const agent = await verifier.verifyRepeated(nodeToken);
+  const { agents } = agent.issuer;
+  if (agents === "off") return undefined;
   if (!agents.has(accountOf(agent)))
     throw notEntitled("the agent token's service account is not on the list of agents");
   return agent;
@@ -35,36 +40,31 @@ export async function authenticateAgent(
 
 /**
  * Step 1, second half: the workload that the agent asks for.
- * @param agent what {@link authenticateAgent} gave for the same `agents`
+ * @param agent what {@link authenticateAgent} gave
  * @throws SignetError as {@link authenticateAgent}
  */
 export async function authenticateWorkload(
   workloadToken: string | undefined,
   agent: VerifiedToken | undefined,
   verifier: TokenVerifier,
-  agents: ReadonlySet<string> | "off",
 ): Promise<Caller> {
   if (workloadToken === undefined) throw new SignetError("token-missing", "the request has no workload token");
-  const workload = await verifier.verify(workloadToken);
-  if (agents !== "off") {
-    if (agent === undefined) throw notEntitled("node binding is on, and no agent asks");
-    bindToNode(workload, agent, agents);
-  }
-  return { trustDomain: workload.issuer.trustDomain, workload: workload.claims, agent: agent?.claims };
+  const { issuer, claims } = await verifier.verify(workloadToken);
+  const caller = { issuer, trustDomain: issuer.trustDomain, workload: claims };
+  if (issuer.agents === "off") return { ...caller, agent: undefined };
+  if (agent === undefined) throw notEntitled("node binding is on for the token's issuer, and no agent asks");
+  bindToNode({ issuer, claims }, agent, issuer.agents);
+  return { ...caller, agent: agent.claims };
 }
 
 /**
  * Step 1: who asks, and for whom.
  * @throws SignetError as {@link authenticateAgent}
  */
-export async function authenticate(
-  tokens: Tokens,
-  verifier: TokenVerifier,
-  agents: ReadonlySet<string> | "off",
-): Promise<Caller> {
-  requireTokens(tokens, agents !== "off");
-  const agent = await authenticateAgent(tokens.node, verifier, agents);
-  return authenticateWorkload(tokens.workload, agent, verifier, agents);
+export async function authenticate(tokens: Tokens, verifier: TokenVerifier): Promise<Caller> {
+  requireTokens(tokens, verifier);
+  const agent = await authenticateAgent(tokens.node, verifier);
+  return authenticateWorkload(tokens.workload, agent, verifier);
 }
 
 /** Both tokens must be of one cluster and one node, and an agent can't vouch for itself (design §4, node binding). */

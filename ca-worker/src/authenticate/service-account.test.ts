@@ -1,11 +1,10 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { TrustDomain } from "@signet/shared/spiffe-id";
 import { type TokenAlgorithm, tokenAlgorithms } from "@signet/shared/token-rules";
 import { CompactSign } from "jose";
 import { describe, expect, test } from "vitest";
+import { madeIssuer, madeKeys } from "../../../test/support/made-issuer.ts";
 import { nodeCrypto } from "../entry/node/crypto.ts";
 import { webCrypto } from "../webcrypto.ts";
-import { authenticate } from "./caller.ts";
 import { JwkSet } from "./jwk-set.ts";
 import { fixedKeys, type KeySource } from "./key-source.ts";
 import { type Issuer, TokenVerifier } from "./service-account.ts";
@@ -61,15 +60,7 @@ async function makeToken(
 
 function bench(changes: Partial<Issuer> = {}, crypto = nodeCrypto) {
   const time = { now: start };
-  const issuer: Issuer = {
-    issuer: issuerName,
-    audiences: ["signet-ca"],
-    trustDomain: TrustDomain.parse("cluster.local"),
-    algorithms: tokenAlgorithms,
-    maxTokenLifetimeSeconds: 86_400,
-    keys: fixedKeys(keysOf("ES256")),
-    ...changes,
-  };
+  const issuer = madeIssuer({ issuer: issuerName, keys: fixedKeys(keysOf("ES256")), ...changes });
   return { time, issuer, verifier: new TokenVerifier([issuer], () => time.now, crypto) };
 }
 
@@ -192,14 +183,11 @@ describe("what a token says", () => {
 
   test("what the key source throws comes through", async () => {
     const { SignetError } = await import("@signet/shared/errors");
-    const keys: KeySource = {
-      generation: 0,
-      published: async () => [],
-      warm: async () => {},
+    const keys = madeKeys({
       find: async () => {
         throw new SignetError("issuer-unavailable", "down");
       },
-    };
+    });
     await expect(bench({ keys }).verifier.verify(await makeToken())).rejects.toMatchObject({
       code: "issuer-unavailable",
     });
@@ -212,11 +200,10 @@ describe("a token that is sent again", () => {
     const state = { asked: 0, generation: 1 };
     const inner = keysOf("ES256");
     const keys: KeySource = {
+      ...madeKeys(),
       get generation() {
         return state.generation;
       },
-      published: async () => [],
-      warm: async () => {},
       find(kid, algorithm) {
         state.asked++;
         return inner.find(kid, algorithm);
@@ -280,60 +267,5 @@ describe("a token that is sent again", () => {
     await verifier.verifyRepeated(token);
     await verifier.verify(token);
     expect(state.asked).toBe(2);
-  });
-});
-
-describe("a caller", () => {
-  const agents = new Set(["signet-system/agent"]);
-  const agentClaims = (changes: object = {}) =>
-    claims({
-      sub: "system:serviceaccount:signet-system:agent",
-      "kubernetes.io": {
-        namespace: "signet-system",
-        pod: { name: "agent-1", uid: "agent-pod" },
-        serviceaccount: { name: "agent", uid: "agent-account" },
-        node: { name: "node-1", uid: "node-1" },
-      },
-      ...changes,
-    });
-
-  test("node binding off: the agent's token is not looked at", async () => {
-    const { verifier } = bench();
-    const tokens = { workload: await makeToken(), node: "no token" };
-    expect(await authenticate(tokens, verifier, "off")).toMatchObject({
-      agent: undefined,
-      workload: { namespace: "foo" },
-    });
-  });
-
-  test("node binding on: both, of one node", async () => {
-    const { verifier, issuer } = bench();
-    const tokens = { workload: await makeToken(), node: await makeToken(agentClaims()) };
-    const caller = await authenticate(tokens, verifier, agents);
-    expect(caller).toMatchObject({ workload: { podUid: "pod" }, agent: { podUid: "agent-pod" } });
-    expect(caller.trustDomain).toBe(issuer.trustDomain);
-  });
-
-  test.each([
-    { rule: "no token of the workload", workload: false, node: true, binding: agents },
-    { rule: "no token of the agent", workload: true, node: false, binding: agents },
-    { rule: "no token of the workload, node binding off", workload: false, node: true, binding: "off" as const },
-  ])("refuse $rule", async ({ workload, node, binding }) => {
-    const tokens = {
-      workload: workload ? await makeToken() : undefined,
-      node: node ? await makeToken(agentClaims()) : undefined,
-    };
-    await expect(authenticate(tokens, bench().verifier, binding)).rejects.toMatchObject({ code: "token-missing" });
-  });
-
-  test("refuse tokens of two issuers, even where both name the same node", async () => {
-    const { issuer } = bench();
-    const other = { ...issuer, issuer: "https://other" };
-    const verifier = new TokenVerifier([issuer, other], () => start, nodeCrypto);
-    const tokens = {
-      workload: await makeToken(claims({ iss: "https://other" })),
-      node: await makeToken(agentClaims()),
-    };
-    await expect(authenticate(tokens, verifier, agents)).rejects.toMatchObject({ code: "node-not-entitled" });
   });
 });

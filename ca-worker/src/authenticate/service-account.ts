@@ -1,3 +1,4 @@
+import type { AccountPath } from "@signet/shared/account-path";
 import { maxTokenCharacters } from "@signet/shared/ca-api";
 import type { Clock } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
@@ -16,6 +17,12 @@ import { VerifiedTokens } from "./verified-tokens.ts";
 /** An issuer of service-account tokens, as configured. */
 export interface Issuer extends TokenRules {
   readonly trustDomain: TrustDomain;
+  /** How its accounts are named in the trust domain. */
+  readonly path: AccountPath;
+  /** Namespaces whose accounts may have certificates; undefined: all. Step 2 asks it. */
+  readonly namespaces: { has(name: string): boolean } | undefined;
+  /** Node binding: service accounts of agents as `namespace/name`; "off": its tokens count from wherever they come. */
+  readonly agents: ReadonlySet<string> | "off";
   readonly keys: KeySource;
 }
 
@@ -27,6 +34,8 @@ export interface VerifiedToken {
 
 /** Verifies service-account tokens (RFC 7519, KEP-1205) of the configured issuers. */
 export class TokenVerifier {
+  /** Whether tokens must come with their node's agent: those of all issuers, of some or of none. */
+  readonly binding: "all" | "some" | "none";
   readonly #issuers: ReadonlyMap<string, Issuer>;
   readonly #clock: Clock;
   readonly #crypto: Crypto;
@@ -36,6 +45,8 @@ export class TokenVerifier {
     this.#crypto = crypto;
     this.#issuers = new Map(issuers.map((issuer) => [issuer.issuer, issuer]));
     this.#clock = clock;
+    const bound = issuers.filter(({ agents }) => agents !== "off").length;
+    this.binding = bound === 0 ? "none" : bound === issuers.length ? "all" : "some";
     this.#verified = new VerifiedTokens(clock);
   }
 

@@ -1,5 +1,5 @@
-import { TrustDomain } from "@signet/shared/spiffe-id";
 import { describe, expect, test } from "vitest";
+import { madeIssuer, madeKeys } from "../../../test/support/made-issuer.ts";
 import type { KeySource } from "./key-source.ts";
 import type { VerifiedToken } from "./service-account.ts";
 import { VerifiedTokens } from "./verified-tokens.ts";
@@ -7,24 +7,12 @@ import { VerifiedTokens } from "./verified-tokens.ts";
 function bench() {
   const state = { now: 1_000, generation: 1 };
   const keys: KeySource = {
+    ...madeKeys(),
     get generation() {
       return state.generation;
     },
-    published: async () => [],
-    warm: async () => {},
-    find: async () => undefined,
   };
-  const verified = {
-    issuer: {
-      issuer: "https://issuer",
-      audiences: [],
-      algorithms: [],
-      maxTokenLifetimeSeconds: 1,
-      trustDomain: TrustDomain.parse("td"),
-      keys,
-    },
-    claims: {} as VerifiedToken["claims"],
-  } satisfies VerifiedToken;
+  const verified: VerifiedToken = { issuer: madeIssuer({ keys }), claims: {} as VerifiedToken["claims"] };
   return { state, verified, tokens: new VerifiedTokens(() => state.now) };
 }
 

@@ -201,7 +201,6 @@ describe("readiness", () => {
     return createApp({
       issuers: [],
       verifier: new TokenVerifier([], () => start, nodeCrypto),
-      agents: "off",
       policy: { leaf: { keys: ["p256"], defaultTtlSeconds: 60, maxTtlSeconds: 60 } },
       authorities: new AuthoritySources(source),
       crypto: nodeCrypto,

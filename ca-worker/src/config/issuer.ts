@@ -1,3 +1,4 @@
+import { AccountPath, defaultAccountPath } from "@signet/shared/account-path";
 import { tokenAlgorithms } from "@signet/shared/token-rules";
 import * as v from "valibot";
 import { isAllowedKeyUrl } from "../authenticate/fetch-keys.ts";
@@ -21,12 +22,26 @@ const keysSchema = v.union(
 /** As an issuer's name: the API server of the cluster that the CA runs in, which then gives the real name and the keys. */
 export const inCluster = "in-cluster";
 
+const agentAccount = v.pipe(v.string(), v.regex(/^[a-z0-9-]+\/[a-z0-9.-]+$/, "must be namespace/service-account"));
+
+/** Whose agents vouch for the nodes that workloads run on (design §4). */
+export const nodeBindingSchema = v.union(
+  [
+    v.literal("off"),
+    v.strictObject({ agents: v.pipe(v.array(agentAccount), v.minLength(1, "at least one agent is needed")) }),
+  ],
+  'must be "off" or {"agents": ["namespace/service-account"]}',
+);
+export type NodeBinding = v.InferOutput<typeof nodeBindingSchema>;
+
 const issuerRules = {
   audiences: v.pipe(
     v.array(v.pipe(v.string(), v.nonEmpty("must not be empty"))),
     v.minLength(1, "at least one audience is needed"),
   ),
   trustDomain: v.optional(trustDomain),
+  path: v.optional(v.pipe(v.string(), parsedBy<string>(AccountPath.parse)), defaultAccountPath),
+  nodeBinding: v.optional(nodeBindingSchema),
   algorithms: v.optional(v.pipe(v.array(v.picklist(tokenAlgorithms)), v.minLength(1)), [...tokenAlgorithms]),
   maxTokenLifetime: v.optional(duration(60, 366 * day, "1m to 366d"), "24h"),
 };

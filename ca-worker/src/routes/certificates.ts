@@ -19,7 +19,7 @@ export function certificates(deps: IssueDeps): Hono<AppEnv> {
         workload: bearerToken(request.header("authorization")),
         node: request.header(nodeTokenHeader)?.trim() || undefined,
       };
-      requireTokens(tokens, deps.agents !== "off");
+      requireTokens(tokens, deps.verifier);
       requireJson(request);
       caller = await identify(tokens, deps);
       const asked = validate(certificateRequest, await readJson(request, maxRequestBytes));

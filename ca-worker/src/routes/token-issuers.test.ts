@@ -1,6 +1,6 @@
 import { SignetError } from "@signet/shared/errors";
-import { TrustDomain } from "@signet/shared/spiffe-id";
 import { expect, test } from "vitest";
+import { madeIssuer } from "../../../test/support/made-issuer.ts";
 import { makeLogger } from "../../../test/support/test-logger.ts";
 import { JwkSet } from "../authenticate/jwk-set.ts";
 import { fixedKeys, type KeySource } from "../authenticate/key-source.ts";
@@ -10,7 +10,6 @@ import { tokenIssuers } from "./token-issuers.ts";
 const numbers = { kty: "EC", crv: "P-256", x: "x", y: "y" };
 const more = { x5c: ["MII"], x5u: "https://elsewhere", note: "internal", key_ops: ["verify"] };
 const rules = { audiences: ["ca"], algorithms: ["ES256" as const], maxTokenLifetimeSeconds: 3_600 };
-const trustDomain = TrustDomain.parse("cluster.local");
 const keysOf = (kid: string) => fixedKeys(JwkSet.parse({ keys: [{ ...numbers, kid, ...more }], note: "internal" }));
 const down: KeySource = {
   ...keysOf("a"),
@@ -19,7 +18,7 @@ const down: KeySource = {
 
 function routeOf(keys: Record<string, KeySource>) {
   const logger = makeLogger();
-  const issuers = Object.entries(keys).map(([issuer, source]) => ({ ...rules, issuer, trustDomain, keys: source }));
+  const issuers = Object.entries(keys).map(([issuer, source]) => madeIssuer({ ...rules, issuer, keys: source }));
   const route = tokenIssuers({ issuers, crypto: nodeCrypto, logger });
   return { get: async () => route.request("/"), logger };
 }
@@ -27,7 +26,15 @@ function routeOf(keys: Record<string, KeySource>) {
 test("of a key its numbers and use are told, whatever else its issuer publishes", async () => {
   const { get } = routeOf({ one: keysOf("a") });
   expect(await (await get()).json()).toEqual({
-    issuers: [{ ...rules, issuer: "one", trustDomain: "cluster.local", keys: { keys: [{ ...numbers, kid: "a" }] } }],
+    issuers: [
+      {
+        ...rules,
+        issuer: "one",
+        trustDomain: "cluster.local",
+        accountPath: "/ns/{namespace}/sa/{serviceAccount}",
+        keys: { keys: [{ ...numbers, kid: "a" }] },
+      },
+    ],
   });
 });
 

@@ -20,13 +20,14 @@ const bytes = new TextEncoder();
 
 /** `GET /v1/token-issuers`: what tokens are verified with here; an issuer whose keys cannot be had is left out. */
 export function tokenIssuers({ issuers, crypto, logger }: TokenIssuersDeps): Hono<AppEnv> {
-  const describe = async ({ keys, trustDomain, ...issuer }: Issuer): Promise<TokenIssuers["issuers"]> => {
+  const describe = async ({ keys, path, trustDomain, ...issuer }: Issuer): Promise<TokenIssuers["issuers"]> => {
     try {
       const { audiences, algorithms, maxTokenLifetimeSeconds } = issuer;
       return [
         {
           ...{ issuer: issuer.issuer, audiences: [...audiences], algorithms: [...algorithms], maxTokenLifetimeSeconds },
           trustDomain: trustDomain.name,
+          accountPath: path.template,
           keys: { keys: [...(await keys.published())] },
         },
       ];

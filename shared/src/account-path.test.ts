@@ -1,0 +1,53 @@
+import { describe, expect, test } from "vitest";
+import { AccountPath, defaultAccountPath } from "./account-path.ts";
+import { SpiffeId, TrustDomain } from "./spiffe-id.ts";
+
+const malformed = expect.objectContaining({ name: "SignetError", code: "malformed-spiffe-id" });
+const trustDomain = TrustDomain.parse("example.org");
+
+describe("the path of a service account's SPIFFE ID", () => {
+  test.each([
+    [defaultAccountPath, "/ns/foo/sa/sleep"],
+    ["/{namespace}/{serviceAccount}", "/foo/sleep"],
+    ["/{serviceAccount}/of/{namespace}", "/sleep/of/foo"],
+    ["/prod/Eu_1/ns/{namespace}/sa/{serviceAccount}/x", "/prod/Eu_1/ns/foo/sa/sleep/x"],
+  ])("%s gives %s", (template, path) => {
+    const id = AccountPath.parse(template).idOf(trustDomain, "foo", "sleep");
+    expect(id.toString()).toBe(`spiffe://example.org${path}`);
+    expect(id.equals(SpiffeId.parse(`spiffe://example.org${path}`))).toBe(true);
+  });
+
+  test("names are put in as they are, whatever they look like", () => {
+    const id = AccountPath.parse("/{namespace}/{serviceAccount}").idOf(trustDomain, "sa", "a.b-c");
+    expect(id.path).toBe("/sa/a.b-c");
+    expect(() => AccountPath.parse("/{namespace}/{serviceAccount}").idOf(trustDomain, "foo", "{namespace}")).toThrow(
+      malformed,
+    );
+  });
+
+  test.each(["", "a/b", "..", "%61", "a\u0000"])("the account %j makes no ID", (name) => {
+    expect(() => AccountPath.parse(defaultAccountPath).idOf(trustDomain, "foo", name)).toThrow(malformed);
+  });
+
+  test.each([
+    "",
+    "/",
+    "ns/{namespace}/sa/{serviceAccount}",
+    "spiffe://td/ns/{namespace}/sa/{serviceAccount}",
+    "/ns/{namespace}",
+    "/sa/{serviceAccount}",
+    "/{namespace}/{namespace}/{serviceAccount}",
+    "/{namespace}-{serviceAccount}",
+    "/{namespace}/sa-{serviceAccount}",
+    "/{namespace}/{serviceAccount}/",
+    "/{namespace}//{serviceAccount}",
+    "/../{namespace}/{serviceAccount}",
+    "/{namespace}/{serviceaccount}",
+    "/{podName}/{namespace}/{serviceAccount}",
+    "/{namespace}/{serviceAccount}?a",
+    "/%7Bnamespace}/{namespace}/{serviceAccount}",
+    `/${"x".repeat(2_048)}/{namespace}/{serviceAccount}`,
+  ])("refuse %s", (template) => {
+    expect(() => AccountPath.parse(template)).toThrow(malformed);
+  });
+});
