@@ -8,6 +8,7 @@ import { problemResponse, publicCode } from "./respond/problem.ts";
 import { batch } from "./routes/batch.ts";
 import { certificates } from "./routes/certificates.ts";
 import { health } from "./routes/health.ts";
+import { openApi } from "./routes/openapi.ts";
 import { tokenIssuers } from "./routes/token-issuers.ts";
 import { spiffeBundleEndpoint, trustBundle } from "./routes/trust-bundle.ts";
 
@@ -29,6 +30,7 @@ const allowedMethods: Readonly<Record<string, string>> = {
   "/v1/trust-bundle": "GET, HEAD",
   "/v1/token-issuers": "GET, HEAD",
   "/.well-known/spiffe-bundle": "GET, HEAD",
+  "/openapi.json": "GET, HEAD",
   "/healthz": "GET, HEAD",
   "/readyz": "GET, HEAD",
 };
@@ -54,6 +56,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/v1/trust-bundle", trustBundle(deps.authorities));
   app.route("/v1/token-issuers", tokenIssuers(deps));
   app.route("/.well-known/spiffe-bundle", spiffeBundleEndpoint(deps.authorities));
+  app.route("/openapi.json", openApi(deps.issuers, deps.crypto));
   app.route("/", health(deps.authorities));
   app.notFound((context) => {
     const allow = allowedMethods[context.req.path];

@@ -8,7 +8,7 @@ interface ProblemKind {
   readonly tellsWhy: boolean;
 }
 
-const kinds = {
+export const problemKinds = {
   "malformed-request": { status: 400, title: "The request is malformed", tellsWhy: true },
   "malformed-csr": { status: 400, title: "The CSR is malformed", tellsWhy: true },
   "csr-not-allowed": { status: 400, title: "The CSR asks for what is never granted", tellsWhy: true },
@@ -37,7 +37,7 @@ export function publicCode(error: SignetError): CaErrorCode {
 /** An error as RFC 9457 problem details. */
 export function describeProblem(error: SignetError, requestId: string): Problem {
   const code = publicCode(error);
-  const { status, title, tellsWhy }: ProblemKind = kinds[code];
+  const { status, title, tellsWhy }: ProblemKind = problemKinds[code];
   return {
     type: `${problemTypePrefix}${code}`,
     title,
@@ -49,7 +49,7 @@ export function describeProblem(error: SignetError, requestId: string): Problem 
 
 /** Seconds after which asking again can help; undefined where waiting does not. */
 export function retryAfterSeconds(error: SignetError): number | undefined {
-  const { status } = kinds[publicCode(error)];
+  const { status } = problemKinds[publicCode(error)];
   return error.retryAfterSeconds ?? (status === 503 || status === 429 ? 5 : undefined);
 }
 

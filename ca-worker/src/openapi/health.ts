@@ -1,0 +1,42 @@
+import { example } from "./examples.ts";
+import { headerRef } from "./headers.ts";
+import { problemResponses } from "./problems.ts";
+import { schemaRef } from "./schemas.ts";
+import type { Operation, PathItem } from "./types.ts";
+
+/** For those who run the CA. */
+export function health(): Record<string, PathItem> {
+  const common = { tags: ["Health"], security: [] };
+  const alive: Operation = {
+    operationId: "getHealth",
+    summary: "Whether the CA runs",
+    description: "200 as long as it answers at all.",
+    ...common,
+    responses: {
+      200: {
+        description: "It runs.",
+        content: { "application/json": { schema: schemaRef("Health"), example: example.health } },
+      },
+      ...problemResponses(["internal"]),
+    },
+  };
+  const ready: Operation = {
+    operationId: "getReadiness",
+    summary: "Whether the CA can sign",
+    description: "503 with a reason while there is no authority that can sign.",
+    ...common,
+    responses: {
+      200: {
+        description: "It can sign.",
+        content: { "application/json": { schema: schemaRef("Ready"), example: example.ready } },
+      },
+      503: {
+        description: "It cannot sign now.",
+        headers: { "retry-after": headerRef("RetryAfter") },
+        content: { "application/json": { schema: schemaRef("NotReady"), example: example.notReady } },
+      },
+      ...problemResponses(["internal"]),
+    },
+  };
+  return { "/healthz": { get: alive }, "/readyz": { get: ready } };
+}
