@@ -41,7 +41,7 @@ export default {
       "the same CA runs on workerd, Lambda and Node (design §2)",
       {
         path: "^(ca-worker|shared)/src",
-        pathNot: ["^ca-worker/src/(entry/node|cli|authority/make)/", "\\.test\\.ts$"],
+        pathNot: ["^ca-worker/src/(entry/(node|aws)|entry/lambda\\.ts|cli|authority/make)", "\\.test\\.ts$"],
       },
       { dependencyTypes: ["core"] },
     ),

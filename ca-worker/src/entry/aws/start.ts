@@ -1,0 +1,85 @@
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { Clock, Fetch } from "@signet/shared/deps";
+import { asSignetError, SignetError } from "@signet/shared/errors";
+import { createApp } from "../../app.ts";
+import type { Environment } from "../../aws/credentials.ts";
+import { type Composed, compose } from "../../compose.ts";
+import { parseConfig } from "../../config.ts";
+import { problemResponse } from "../../respond/problem.ts";
+import { nodeCrypto } from "../node/crypto.ts";
+import { environmentSource, fileSource } from "../node/text-sources.ts";
+import type { Answerer } from "./handler.ts";
+import type { LambdaLogger } from "./log.ts";
+import { awsSecret } from "./secret.ts";
+
+export interface StartOptions {
+  readonly environment: Environment;
+  /** The deployment package, which has `ca.jsonc` and what `file:` locations name. */
+  readonly folder: string;
+  readonly fetch: Fetch;
+  readonly clock: Clock;
+  readonly logger: LambdaLogger;
+  /** How long the first request may be kept waiting for keys and authorities. */
+  readonly preloadMs?: number;
+}
+
+const packagedConfig = "ca.jsonc";
+// Lambda's init phase, which is not billed by its use of the processor, ends after 10 s.
+const defaultPreloadMs = 8_000;
+
+/**
+ * The CA, once for each execution environment: composed, with authorities and keys at hand as far as they can be had. Never
+ * throws: a function that is not configured answers 503, and its log says what is wrong.
+ */
+export async function start(options: StartOptions): Promise<Answerer> {
+  const { environment, folder, fetch, clock, logger, preloadMs = defaultPreloadMs } = options;
+  try {
+    const { text, source } = await readConfig(environment, folder);
+    const composed = compose(parseConfig(text, source), source, {
+      clock,
+      fetch,
+      logger,
+      crypto: nodeCrypto,
+      open(location) {
+        if (location.startsWith("env:")) return environmentSource(location.slice("env:".length), environment);
+        if (location.startsWith("file:")) return fileSource(resolve(folder, location.slice("file:".length)));
+        return awsSecret(location, environment, { fetch, clock });
+      },
+      clusterIssuer: undefined,
+    });
+    const app = createApp(composed);
+    await preload(composed, preloadMs);
+    return (request) => app.fetch(request);
+  } catch (error) {
+    const { code, message } = asSignetError(error, "config-invalid");
+    logger.error({ event: "config", code, error: message }, "the function is not configured");
+    return () => problemResponse(new SignetError("cannot-sign", message), "startup");
+  }
+}
+
+/** @throws SignetError `config-invalid` */
+async function readConfig(environment: Environment, folder: string): Promise<{ text: string; source: string }> {
+  const { SIGNET_CONFIG } = environment;
+  if (SIGNET_CONFIG !== undefined) return { text: SIGNET_CONFIG, source: "SIGNET_CONFIG" };
+  try {
+    return { text: await readFile(join(folder, packagedConfig), "utf8"), source: packagedConfig };
+  } catch (cause) {
+    throw new SignetError(
+      "config-invalid",
+      `no configuration: the deployment package has no ${packagedConfig} (${(cause as NodeJS.ErrnoException).code}), and SIGNET_CONFIG is not set`,
+      { cause },
+    );
+  }
+}
+
+/** What cannot be had now is told by its own log line, and asked for again by the requests that need it. */
+async function preload({ authorities, issuers }: Composed, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((done) => {
+    timer = setTimeout(done, limitMs);
+  });
+  const loading = [...[...authorities].map((source) => source.current()), ...issuers.map(({ keys }) => keys.warm())];
+  await Promise.race([Promise.allSettled(loading), limit]);
+  clearTimeout(timer);
+}
