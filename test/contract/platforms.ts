@@ -6,6 +6,7 @@ import { startCaInWorkerd } from "../support/ca-workerd.ts";
 import { makeCsr } from "../support/csr.ts";
 import { makeNode, makePod, TokenIssuer, type TokenOverrides } from "../support/token-issuer.ts";
 import { makeWorkFolder } from "../support/work-folder.ts";
+import { holdToDocument } from "./hold-to-document.ts";
 
 /** A CA on some platform, asked as its clients ask it. */
 export interface ContractCa {
@@ -64,7 +65,7 @@ export async function startBench(platform: Platform, more: object = {}): Promise
     node,
     sleep: makePod("foo", "sleep", node),
     agent: makePod(agentServiceAccount.namespace, agentServiceAccount.name, node),
-    fetch: (path, init) => ca.fetch(path, init),
+    fetch: await holdToDocument(ca),
     url: ca.url,
     tail: () => ca.tail(),
     async stop() {
