@@ -2,12 +2,14 @@ import type { Clock, Fetch, Logger } from "@signet/shared/deps";
 import { configError } from "@signet/shared/faults";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import type { AppDeps } from "./app.ts";
-import { logAudit } from "./audit.ts";
+import { type OpenAudit, openAudit } from "./audit/open.ts";
+import type { AuditSink } from "./audit/sink.ts";
 import { TokenVerifier } from "./authenticate/service-account.ts";
 import { AuthoritySource } from "./authority/source.ts";
 import { AuthoritySources } from "./authority/sources.ts";
 import type { Policy } from "./authorize/policy.ts";
 import { composeIssuers } from "./compose/issuers.ts";
+import type { BindingSink } from "./config/audit.ts";
 import type { Config } from "./config.ts";
 import type { Crypto } from "./crypto.ts";
 import type { TextSource } from "./text-source.ts";
@@ -30,9 +32,17 @@ export interface Platform {
   open(location: string): TextSource | undefined;
   /** The issuer `in-cluster`; undefined where there is no cluster around, or where no issuer asks for it. */
   readonly clusterIssuer: ClusterIssuer | undefined;
+  /** A sink that is a binding of this platform; undefined where it has none of that kind and name. */
+  openSink?(sink: BindingSink): AuditSink | undefined;
+  /**
+   * Lets `work` go on after the request that began it was answered. A platform that needs to be told also forbids one
+   * request to wait for what another one has begun (Workers).
+   */
+  waitUntil?(work: Promise<unknown>): void;
 }
 
-export type Composed = AppDeps;
+/** {@link OpenAudit.auditSinks}: whoever ends an instance, or lets it freeze, flushes them first. */
+export type Composed = AppDeps & OpenAudit;
 
 /**
  * Everything the app needs, from a valid configuration and a platform.
@@ -43,6 +53,7 @@ export function compose(config: Config, source: string, platform: Platform): Com
   const faults: string[] = [];
   const authorities = composeAuthorities(config, platform, faults);
   const issuers = composeIssuers(config, platform, faults);
+  const audit = openAudit(config.audit, platform, faults);
   if (authorities === undefined || faults.length > 0) throw configError(source, faults);
 
   return {
@@ -51,7 +62,7 @@ export function compose(config: Config, source: string, platform: Platform): Com
     policy: composePolicy(config),
     authorities,
     crypto,
-    audit: logAudit(logger),
+    ...audit,
     logger,
   };
 }

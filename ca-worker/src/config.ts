@@ -2,6 +2,7 @@ import { configError, validateConfig } from "@signet/shared/faults";
 import { publicKeyKinds } from "@signet/shared/public-key";
 import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 import * as v from "valibot";
+import { auditSchema } from "./config/audit.ts";
 import { day, duration, trustDomain } from "./config/fields.ts";
 import { issuerSchema, nodeBindingSchema } from "./config/issuer.ts";
 import { rateLimitsSchema } from "./config/rate-limits.ts";
@@ -34,6 +35,7 @@ const members = v.strictObject({
   ),
   trustBundle: v.optional(v.strictObject({ refreshHint: v.optional(duration(1, 7 * day, "1s to 7d"), "5m") }), {}),
   rateLimits: rateLimitsSchema,
+  audit: auditSchema,
 });
 
 export const configSchema = v.pipe(members, trustDomainsCheck());

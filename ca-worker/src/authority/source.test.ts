@@ -3,7 +3,7 @@ import { SpiffeId, TrustDomain } from "@signet/shared/spiffe-id";
 import { beforeAll, describe, expect, test } from "vitest";
 import { makeLogger } from "../../../test/support/test-logger.ts";
 import { createApp } from "../app.ts";
-import { logAudit } from "../audit.ts";
+import { recordingAudit } from "../audit/recording.ts";
 import { TokenVerifier } from "../authenticate/service-account.ts";
 import { nodeCrypto } from "../entry/node/crypto.ts";
 import { requireIssuer } from "../sign/require-issuer.ts";
@@ -204,7 +204,7 @@ describe("readiness", () => {
       policy: { leaf: { keys: ["p256"], defaultTtlSeconds: 60, maxTtlSeconds: 60 } },
       authorities: new AuthoritySources(source),
       crypto: nodeCrypto,
-      audit: logAudit(logger),
+      audit: recordingAudit({ log: true, deliveries: [], clock: () => start, logger }),
       logger,
     });
   }

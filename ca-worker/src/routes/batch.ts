@@ -5,6 +5,7 @@ import type { AppEnv } from "../app.ts";
 import type { VerifiedToken } from "../authenticate/service-account.ts";
 import { type IssueDeps, identifyAgent, identifyWorkload, issue } from "../issue.ts";
 import { readJson, refuseLargeBody, requireJson, validate } from "../request/body.ts";
+import { itemRequestId } from "../request-id.ts";
 import { describeProblem, publicCode, retryAfterSeconds } from "../respond/problem.ts";
 import type { Caller } from "../types.ts";
 
@@ -30,7 +31,7 @@ export function batch(deps: IssueDeps, onInternal: (error: SignetError, requestI
     }
     deps.audit.batch(requestId, items.length, agent?.claims);
     const results = await Promise.all(
-      items.map((item, index) => answerItem(`${requestId}-${index}`, item, agent, deps, onInternal)),
+      items.map((item, index) => answerItem(itemRequestId(requestId, index), item, agent, deps, onInternal)),
     );
     return context.body(JSON.stringify({ results }), 200, {
       "content-type": "application/json",

@@ -1,0 +1,79 @@
+import type { SignetError } from "@signet/shared/errors";
+import type { Issuance } from "../audit.ts";
+import type { Caller } from "../types.ts";
+import type { AuditEvent } from "./event.ts";
+
+/** @param now seconds since the epoch */
+export function describeIssuance(
+  event: "signing" | "signed" | "repeated",
+  { requestId, caller, grant, leaf, authority }: Issuance,
+  now: number,
+): AuditEvent {
+  return {
+    event,
+    time: iso(now),
+    requestId,
+    ...describeCaller(caller),
+    spiffeId: grant.spiffeId.toString(),
+    ...(grant.dnsNames.length > 0 && { dnsNames: [...grant.dnsNames] }),
+    rule: grant.rule,
+    keyKind: grant.publicKey.kind,
+    serialNumber: leaf.serialNumber,
+    notAfter: iso(leaf.notAfter),
+    authority,
+  };
+}
+
+/** @param now seconds since the epoch */
+export function describeRefusal(
+  requestId: string,
+  error: SignetError,
+  caller: Caller | undefined,
+  now: number,
+): AuditEvent {
+  return {
+    event: "refused",
+    time: iso(now),
+    requestId,
+    ...(caller && describeCaller(caller)),
+    code: error.code,
+    reason: withoutSecrets(error.message),
+    cause: nameOf(error.cause),
+  };
+}
+
+function describeCaller({ workload, agent }: Caller) {
+  return {
+    issuer: workload.issuer,
+    subject: workload.subject,
+    tokenId: workload.tokenId,
+    pod: workload.podName,
+    podUid: workload.podUid,
+    node: workload.nodeName,
+    nodeUid: workload.nodeUid,
+    agentPod: agent?.podName,
+  };
+}
+
+const maxReasonCharacters = 500;
+
+/**
+ * No message of ours quotes what a client sent. Should one ever, then a compact JWS (its header begins with `{"`) or a PEM
+ * block still is not recorded.
+ */
+function withoutSecrets(reason: string): string {
+  return reason
+    .replace(/-----BEGIN.*/s, "[PEM]")
+    .replace(/eyJ[\w-]*(?:\.[\w-]*)*/g, "[token]")
+    .slice(0, maxReasonCharacters);
+}
+
+/** A library's message may quote what it was given; its name and its code do not. */
+function nameOf(cause: unknown): string | undefined {
+  if (!(cause instanceof Error)) return undefined;
+  return "code" in cause ? String(cause.code) : cause.name;
+}
+
+function iso(epochSeconds: number): string {
+  return new Date(epochSeconds * 1000).toISOString();
+}
