@@ -4,7 +4,9 @@ import type { ContractCa } from "./platforms.ts";
 
 /** Asks a CA, and fails where an exchange is not as the CA's own OpenAPI document says. */
 export async function holdToDocument(ca: ContractCa): Promise<ContractCa["fetch"]> {
-  const check = new OpenApiCheck(await (await ca.fetch("/openapi.json")).json());
+  const document = await ca.fetch("/openapi.json");
+  expect(document.status, "/openapi.json; is the program built?").toBe(200);
+  const check = new OpenApiCheck(await document.json());
   return async (path, init = {}) => {
     const response = await ca.fetch(path, init);
     const { method = "GET", headers, body } = init;

@@ -20,7 +20,15 @@ export interface Answered {
 
 const id = "https://ca.test/openapi.json";
 // What servers add by themselves.
-const transport = ["connection", "content-length", "content-type", "date", "keep-alive", "transfer-encoding"];
+const transport = [
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "date",
+  "keep-alive",
+  "transfer-encoding",
+];
 // Node's own, in no document of the API.
 const elsewhere = ["/metrics", "/docs"];
 
