@@ -1,9 +1,11 @@
-import { SignetError } from "@signet/shared/errors";
+import { constants } from "node:os";
+import { parseDuration } from "@signet/shared/duration";
+import { asSignetError, SignetError } from "@signet/shared/errors";
 import { isLoopbackHost } from "@signet/shared/url";
 import { Command, Option } from "commander";
 import { createLogger } from "../entry/node/log.ts";
-import { type Running, type ServeOptions, serve } from "../entry/node/serve.ts";
-import { parseDnsNames } from "../entry/node/tls.ts";
+import { type Address, type Running, type ServeOptions, serve } from "../entry/node/serve.ts";
+import { parseDnsNames } from "../entry/node/tls-names.ts";
 import { type ObjectName, parseObjectName } from "../object-name.ts";
 import { readConfig } from "./config-file.ts";
 
@@ -13,6 +15,8 @@ interface Options {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsNames?: string;
+  readonly admin?: string;
+  readonly drain: string;
   readonly publishRoots?: string;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
@@ -28,6 +32,11 @@ export function serveCommand(): Command {
       "--tls-names <names>",
       "instead of both: https under these DNS names, by a certificate that the CA makes itself",
     )
+    .option(
+      "--admin <host:port>",
+      "address for /metrics, /healthz and /readyz in plain http; without it they are with the API",
+    )
+    .option("--drain <duration>", "on SIGTERM, serve on for this long with /readyz at 503 before closing", "0s")
     .option("--publish-roots <namespace/name>", "in a pod: keep the roots in this ConfigMap, key roots.pem")
     .addOption(
       new Option("--log-level <level>", "least severe line to log")
@@ -50,9 +59,11 @@ Examples:
     --publish-roots signet-system/signet-ca-roots`,
     )
     .action(async (options: Options) => {
-      const { host, port } = parseListen(options.listen);
+      const listen = parseAddress("--listen", options.listen);
+      const admin = options.admin === undefined ? undefined : parseAddress("--admin", options.admin);
+      const drainSeconds = parseDrain(options.drain);
       const tls = parseTls(options);
-      if (tls === undefined && !isLoopbackHost(host.includes(":") ? `[${host}]` : host)) {
+      if (tls === undefined && !isLoopbackHost(listen.host.includes(":") ? `[${listen.host}]` : listen.host)) {
         throw new SignetError(
           "config-invalid",
           `--listen ${options.listen}: give --tls-names, or --tls-cert and --tls-key; tokens go over plain http only on a loopback address`,
@@ -61,28 +72,44 @@ Examples:
       const logger = createLogger(options.logLevel);
       const publishRoots = parsePublishRoots(options);
       let running: Running | undefined;
+      let stopping = false;
       // From the very start: in a container this is process 1, which a signal without a handler does not end.
-      const stop = (signal: string) => {
-        logger.info({ event: "stopping", signal }, "stopping");
-        if (running === undefined) process.exit(0);
-        void running.stop().then(() => process.exit(0));
-        // A client that never ends its request must not keep the process.
-        setTimeout(() => process.exit(0), 10_000).unref();
+      const stop = (signal: NodeJS.Signals) => {
+        // Whoever asks twice means now.
+        if (stopping || running === undefined) process.exit(stopping ? 128 + constants.signals[signal] : 0);
+        stopping = true;
+        // A person at a terminal has no load balancer to wait for.
+        const seconds = signal === "SIGTERM" ? drainSeconds : 0;
+        logger.info({ event: "stopping", signal, drainSeconds: seconds }, "stopping");
+        void running.stop({ drainSeconds: seconds }).then(() => process.exit(0));
       };
-      process.once("SIGTERM", stop);
-      process.once("SIGINT", stop);
-      running = await serve({ ...(await readConfig(options.config)), host, port, tls, publishRoots, logger });
-      logger.info({ event: "listening", url: running.url }, "serving");
+      process.on("SIGTERM", stop);
+      process.on("SIGINT", stop);
+      running = await serve({ ...(await readConfig(options.config)), ...listen, tls, admin, publishRoots, logger });
+      logger.info({ event: "listening", url: running.url, admin: running.adminUrl }, "serving");
       process.stdout.write(`signet-ca is serving on ${running.url}\n`);
     });
 }
 
-function parseListen(text: string): { host: string; port: number } {
+function parseAddress(flag: string, text: string): Address {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]+):(\d{1,5})$/.exec(text);
   const port = Number(match?.[2]);
   if (match?.[1] === undefined || port > 65_535)
-    throw new SignetError("config-invalid", `--listen ${text}: write it as 127.0.0.1:8443 or [::1]:8443`);
+    throw new SignetError("config-invalid", `${flag} ${text}: write it as 127.0.0.1:8443 or [::1]:8443`);
   return { host: match[1].replace(/^\[|\]$/g, ""), port };
+}
+
+// Kubernetes' grace period is 30 s unless told, and requests under way have 10 s after the drain.
+const longestDrainSeconds = 300;
+
+function parseDrain(text: string): number {
+  try {
+    const seconds = parseDuration(text);
+    if (seconds <= longestDrainSeconds) return seconds;
+  } catch (error) {
+    throw new SignetError("config-invalid", `--drain: ${asSignetError(error, "config-invalid").message}`);
+  }
+  throw new SignetError("config-invalid", `--drain ${text}: at most ${longestDrainSeconds}s`);
 }
 
 function parseTls({ tlsCert, tlsKey, tlsNames }: Options): ServeOptions["tls"] {

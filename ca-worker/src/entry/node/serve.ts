@@ -1,173 +1,148 @@
-import { stat } from "node:fs/promises";
-import { createServer as createHttpServer } from "node:http";
-import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { maxTokenCharacters } from "@signet/shared/ca-api";
+import { toHex } from "@signet/shared/base64";
 import type { Logger } from "@signet/shared/deps";
-import { asSignetError, SignetError } from "@signet/shared/errors";
-import { configError } from "@signet/shared/faults";
-import { TrustDomain } from "@signet/shared/spiffe-id";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import { createApp } from "../../app.ts";
-import type { Issuer } from "../../authenticate/service-account.ts";
-import { compose } from "../../compose.ts";
+import type { AuthoritySource } from "../../authority/source.ts";
+import { compose, type Platform } from "../../compose.ts";
 import type { Config } from "../../config.ts";
 import type { ObjectName } from "../../object-name.ts";
+import { adminApp, adminRoutes } from "./admin.ts";
+import { answering, answerUnreadable } from "./answer.ts";
+import { closeServer, Drain } from "./drain.ts";
+import { makeFirstAuthority, warmKeys } from "./first-start.ts";
+import { createHttpServer, type HttpServer, type ServerLimits } from "./http-server.ts";
 import { type ClusterOptions, clusterAccess, podCluster } from "./kubernetes/access.ts";
 import { ApiServer } from "./kubernetes/api-server.ts";
-import { ensureAuthority } from "./kubernetes/first-authority.ts";
 import { RootsPublisher } from "./kubernetes/publish-roots.ts";
-import { meteredAudit } from "./metrics.ts";
-import { authorityPath, findClusterIssuer, nodePlatform, secretStore } from "./platform.ts";
+import { meteredAudit } from "./metrics/audit.ts";
+import { requestMetrics } from "./metrics/requests.ts";
+import { meteredCrypto } from "./metrics/signing.ts";
+import { abuseCounter, authorityMetrics, connectionMetrics } from "./metrics/state.ts";
+import { findClusterIssuer, nodePlatform } from "./platform.ts";
 import { repeating } from "./retry.ts";
+import type { ServerCertificate } from "./server-certificate.ts";
 import { ServingCertificate } from "./serving-certificate.ts";
-import { readTls, type TlsFiles } from "./tls.ts";
+import { type TlsFiles, TlsFilesCertificate } from "./tls-files.ts";
 
-export interface ServeOptions {
+/** Where to listen. */
+export interface Address {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+}
+
+export interface ServeOptions extends Address {
   readonly config: Config;
   /** What the configuration is called in messages. */
   readonly source: string;
   /** The folder that `file:` paths start from. */
   readonly folder: string;
-  readonly host: string;
-  /** 0 for any free port. */
-  readonly port: number;
   /** PEM files for https, or DNS names for a certificate of the CA's own; plain http without. */
   readonly tls: TlsFiles | { readonly dnsNames: readonly string[] } | undefined;
+  /** Where metrics and health are, in plain http; with the API itself without. */
+  readonly admin?: Address | undefined;
   /** The ConfigMap to keep the roots in. */
   readonly publishRoots?: ObjectName | undefined;
   readonly logger: Logger;
   /** Where the API server is; the pod's own unless told. */
   readonly cluster?: ClusterOptions;
+  readonly limits?: ServerLimits;
+}
+
+export interface StopOptions {
+  /** Seconds to go on serving while `/readyz` already says 503, so that load balancers look away first. */
+  readonly drainSeconds?: number;
+  /** Seconds after that for the requests under way; what is not answered then is cut off. */
+  readonly patienceSeconds?: number;
 }
 
 export interface Running {
   readonly url: string;
-  /** Stops taking connections and waits for the requests under way. */
-  stop(): Promise<void>;
+  /** Undefined without an address of its own. */
+  readonly adminUrl: string | undefined;
+  /** Takes no more connections, answers the requests under way, and closes. */
+  stop(options?: StopOptions): Promise<void>;
 }
-
-// A slow client must not hold a connection for long: bodies are a few KiB.
-const requestTimeoutMs = 10_000;
-// Two tokens of the longest that are looked at, and room for the rest.
-const maxHeaderSize = 2 * maxTokenCharacters + 8_192;
 
 // As often as the authorities are read again.
 const renewalLookSeconds = 30;
+// A certificate in a mounted Secret is there a minute after it was made; reading two small files costs nothing.
+const filesLookSeconds = 5;
 
 /** Runs the CA on Node. */
 export async function serve(options: ServeOptions): Promise<Running> {
-  const { config, source, folder, host, port, tls, publishRoots, logger, cluster = podCluster } = options;
+  const { config, source, folder, tls, admin, publishRoots, logger, cluster = podCluster } = options;
   const publishing = publishRoots && new ApiServer(clusterAccess(cluster, "--publish-roots"), "authority-unavailable");
   await makeFirstAuthority(config, folder, cluster, logger);
   const clusterIssuer = await findClusterIssuer(config, cluster, logger);
-  const platform = nodePlatform({ folder, logger, cluster, clusterIssuer });
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const plain = nodePlatform({ folder, logger, cluster, clusterIssuer });
+  const platform: Platform = { ...plain, crypto: meteredCrypto(plain.crypto, registry) };
   const deps = compose(config, source, platform);
   const { authorities } = deps;
-  const { audit, registry } = meteredAudit(deps.audit);
-  const app = createApp({ ...deps, audit });
-  app.get("/metrics", async (context) =>
-    context.body(await registry.metrics(), 200, { "content-type": registry.contentType }),
-  );
+  const app = createApp({ ...deps, audit: meteredAudit(deps.audit, registry) });
   // Faults show in the log now rather than at the first request; readiness tells the rest.
-  await Promise.all([...authorities].map((source) => source.current().catch(() => {})));
+  await Promise.all([...authorities].map((one) => one.current().catch(() => {})));
   await warmKeys(config, source, deps.issuers);
 
-  const listener = getRequestListener(app.fetch);
-  const limits = { requestTimeout: requestTimeoutMs, maxHeaderSize };
-  const own =
-    tls !== undefined && "dnsNames" in tls
-      ? await ServingCertificate.make({
-          dnsNames: tls.dnsNames,
-          authorities: authorities.own,
-          clock: platform.clock,
-          logger,
-        })
-      : undefined;
-  const context = own?.context ?? (tls !== undefined && "key" in tls ? readTls(tls) : undefined);
-  const server =
-    context === undefined
-      ? createHttpServer(limits, listener)
-      : createHttpsServer({ ...limits, minVersion: "TLSv1.2", ...context }, listener);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) => reject(new SignetError("config-invalid", `--listen: ${cause.message}`, { cause })));
-    server.listen(port, host, resolve);
+  const certificate = await makeCertificate(tls, authorities.own, platform);
+  const routes = adminRoutes(registry);
+  if (admin === undefined) app.route("/", routes);
+  const drain = new Drain();
+  const requests = requestMetrics(
+    app.routes.map(({ path }) => path),
+    registry,
+  );
+  const answer = answering((request, env) => app.fetch(request, env), requests, drain);
+  const errorHandler = answerUnreadable(() => toHex(platform.crypto.random(8)));
+  const server = createHttpServer({
+    listener: getRequestListener(answer, { errorHandler }),
+    tls: certificate?.context,
+    limits: options.limits,
+    onAbuse: abuseCounter(registry),
   });
-  const { port: boundPort } = server.address() as AddressInfo;
-  const shownHost = host.includes(":") ? `[${host}]` : host;
+  authorityMetrics(authorities, registry);
+  connectionMetrics(server, certificate, registry);
+  const url = await listen(server, certificate === undefined ? "http" : "https", options);
+  const adminServer = admin && createHttpServer({ listener: getRequestListener(adminApp(routes, answer).fetch) });
+  const adminUrl = admin && adminServer && (await listen(adminServer, "http", admin));
 
   const endings: (() => void)[] = [];
-  if (own !== undefined) {
-    endings.push(
-      repeating(async () => {
-        await own.renew(server as HttpsServer);
-        return renewalLookSeconds;
-      }),
-    );
+  if (certificate !== undefined) {
+    const seconds = certificate instanceof TlsFilesCertificate ? filesLookSeconds : renewalLookSeconds;
+    endings.push(repeating(() => certificate.renew(server).then(() => seconds)));
   }
   if (publishRoots !== undefined && publishing !== undefined) {
-    const publisher = new RootsPublisher({
-      api: publishing,
-      configMap: publishRoots,
-      authorities: authorities.own,
-      logger,
-    });
+    const parts = { api: publishing, configMap: publishRoots, authorities: authorities.own, logger };
+    const publisher = new RootsPublisher(parts);
     endings.push(repeating(() => publisher.look()));
   }
   return {
-    url: `${context === undefined ? "http" : "https"}://${shownHost}:${boundPort}`,
-    async stop() {
+    url,
+    adminUrl,
+    async stop({ drainSeconds = 0, patienceSeconds = 10 } = {}) {
+      await drain.begin(drainSeconds);
       for (const end of endings) end();
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeIdleConnections();
-      await closed;
+      await closeServer(server, patienceSeconds, logger);
+      // Last, so that the end can be watched.
+      if (adminServer !== undefined) await closeServer(adminServer, 1, logger);
     },
   };
 }
 
-/** Gets the issuers' keys. An issuer that is down can come back; a file that is missing or wrong has to be mended now. */
-async function warmKeys({ issuers }: Config, source: string, made: readonly Issuer[]): Promise<void> {
-  const results = await Promise.allSettled(made.map(({ keys }) => keys.warm()));
-  const faults = results.flatMap((result, index) => {
-    const keys = issuers[index]?.keys;
-    const fromFile = typeof keys === "string" && keys.startsWith("file:");
-    return result.status === "rejected" && fromFile
-      ? [`issuers.${index}.keys: ${asSignetError(result.reason, "config-invalid").message}`]
-      : [];
-  });
-  if (faults.length > 0) throw configError(source, faults);
+async function makeCertificate(
+  tls: ServeOptions["tls"],
+  authorities: AuthoritySource,
+  { clock, logger }: Platform,
+): Promise<ServerCertificate | undefined> {
+  if (tls === undefined) return undefined;
+  if ("key" in tls) return TlsFilesCertificate.read(tls, clock, logger);
+  return ServingCertificate.make({ dnsNames: tls.dnsNames, authorities, clock, logger });
 }
 
-/** On the first start, in development or in a cluster, there is no authority yet; what is there is never touched. */
-async function makeFirstAuthority(
-  { authority, trustDomain }: Config,
-  folder: string,
-  cluster: ClusterOptions,
-  logger: Logger,
-): Promise<void> {
-  const store = secretStore(authority.store, cluster);
-  if (store !== undefined) {
-    const { patienceSeconds } = cluster;
-    await ensureAuthority({
-      ...{ store, logger, patienceSeconds, keepRootKey: true },
-      trustDomain: TrustDomain.parse(trustDomain),
-    });
-  }
-  if (!authority.store.startsWith("file:")) return;
-  const path = authorityPath(folder, authority.store);
-  const missing = await stat(path).then(
-    () => false,
-    (error: NodeJS.ErrnoException) => error.code === "ENOENT",
-  );
-  if (!missing) return;
-  if (process.env.NODE_ENV === "production") {
-    throw new SignetError(
-      "authority-unavailable",
-      `${path} is missing; make it with: signet-ca authority init --config FILE`,
-    );
-  }
-  // Loaded here only: it takes longer than all the rest of the start.
-  const { initAuthority, rootKeyPath } = await import("../../authority/make/init.ts");
-  await initAuthority(TrustDomain.parse(trustDomain), path, rootKeyPath(path));
-  logger.warn({ event: "authority-made", path }, "made a new authority with plain keys, for development only");
+async function listen(server: HttpServer, scheme: "http" | "https", { host, port }: Address): Promise<string> {
+  const bound = await server.listen(host, port);
+  return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${bound}`;
 }

@@ -1,5 +1,4 @@
 import { generateKeyPairSync } from "node:crypto";
-import type { Server } from "node:https";
 import type { Clock, Logger } from "@signet/shared/deps";
 import { DerReader } from "@signet/shared/der";
 import { asSignetError, SignetError } from "@signet/shared/errors";
@@ -7,6 +6,7 @@ import { encodePem } from "@signet/shared/pem";
 import type { AuthoritySource } from "../../authority/source.ts";
 import { readPublicKey } from "../../request/public-key.ts";
 import { requireIssuer } from "../../sign/require-issuer.ts";
+import { type ServerCertificate, type TlsContext, type TlsTaker, tlsRules } from "./server-certificate.ts";
 
 const lifeSeconds = 86_400;
 
@@ -25,10 +25,12 @@ interface Made {
   /** The intermediates, by which a change of authority shows. */
   readonly chain: string;
   readonly renewAt: number;
+  readonly notAfter: number;
 }
 
 /** The certificate of the CA's own https server, from its own active authority. */
-export class ServingCertificate {
+export class ServingCertificate implements ServerCertificate {
+  readonly changes = { taken: 0, failed: 0 };
   readonly #options: ServingCertificateOptions;
   #made: Made;
   #failing = false;
@@ -50,27 +52,32 @@ export class ServingCertificate {
     }
   }
 
-  /** What node:tls takes. */
-  get context(): { readonly key: string; readonly cert: string; readonly minVersion: "TLSv1.2" } {
+  get context(): TlsContext {
     const { key, cert } = this.#made;
-    return { key, cert, minVersion: "TLSv1.2" };
+    return { key, cert, ...tlsRules };
+  }
+
+  get notAfter(): number {
+    return this.#made.notAfter;
   }
 
   /**
    * Gives the server a new certificate when half of this one's life is over or another authority signs. Connections that
    * are open stay. Never throws: while nothing can be signed the old certificate serves.
    */
-  async renew(server: Pick<Server, "setSecureContext">): Promise<void> {
+  async renew(server: TlsTaker): Promise<void> {
     const { authorities, clock, logger } = this.#options;
     try {
       const { authority } = requireIssuer((await authorities.current()).issuer);
       if (clock() < this.#made.renewAt && authority.chain.join("") === this.#made.chain) return;
       this.#made = await make(this.#options);
       server.setSecureContext(this.context);
+      this.changes.taken++;
       logger.info({ event: "serving-certificate", authority: authority.id }, "the server's certificate is renewed");
       this.#failing = false;
     } catch (error) {
       const { code, message } = asSignetError(error, "cannot-sign");
+      this.changes.failed++;
       if (!this.#failing) {
         logger.error(
           { event: "serving-certificate", code, error: message },
@@ -97,5 +104,6 @@ async function make({ dnsNames, authorities, clock }: ServingCertificateOptions)
   const chain = authority.chain.join("");
   const now = clock();
   // Near its authority's end a certificate is shorter.
-  return { key: privateKey, cert: encodePem("CERTIFICATE", der) + chain, chain, renewAt: now + (notAfter - now) / 2 };
+  const cert = encodePem("CERTIFICATE", der) + chain;
+  return { key: privateKey, cert, chain, renewAt: now + (notAfter - now) / 2, notAfter };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseDnsNames } from "./tls.ts";
+import { parseDnsNames } from "./tls-names.ts";
 
 describe("--tls-names", () => {
   test.each([
