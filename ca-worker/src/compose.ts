@@ -7,8 +7,8 @@ import type { AuditSink } from "./audit/sink.ts";
 import { TokenVerifier } from "./authenticate/service-account.ts";
 import { AuthoritySource } from "./authority/source.ts";
 import { AuthoritySources } from "./authority/sources.ts";
-import type { Policy } from "./authorize/policy.ts";
 import { composeIssuers } from "./compose/issuers.ts";
+import { composePolicy } from "./compose/policy.ts";
 import type { BindingSink } from "./config/audit.ts";
 import type { Config } from "./config.ts";
 import type { Crypto } from "./crypto.ts";
@@ -53,22 +53,19 @@ export function compose(config: Config, source: string, platform: Platform): Com
   const faults: string[] = [];
   const authorities = composeAuthorities(config, platform, faults);
   const issuers = composeIssuers(config, platform, faults);
+  const policy = composePolicy(config, platform, faults);
   const audit = openAudit(config.audit, platform, faults);
   if (authorities === undefined || faults.length > 0) throw configError(source, faults);
 
   return {
     issuers,
     verifier: new TokenVerifier(issuers, clock, crypto),
-    policy: composePolicy(config),
+    policy,
     authorities,
     crypto,
     ...audit,
     logger,
   };
-}
-
-function composePolicy({ leaf: { keys, defaultTtl, maxTtl } }: Config): Policy {
-  return { leaf: { keys, defaultTtlSeconds: defaultTtl, maxTtlSeconds: maxTtl } };
 }
 
 /** Adds to `faults`, and gives undefined, where a store is of no kind that the platform has. */

@@ -45,6 +45,10 @@ describe("configuration of the CA", () => {
       nodeBinding: { agents: ["signet-system/signet-node-agent"] },
       leaf: { defaultTtl: 3_600, maxTtl: 86_400, keys: ["p256", "p384"] },
       trustBundle: { refreshHint: 300 },
+      trustDomains: [],
+      policy: { default: "allow", rules: [], denyLists: [] },
+      rateLimits: {},
+      audit: { sinks: [{ type: "log" }] },
     });
   });
 

@@ -1,10 +1,10 @@
 import { configError, validateConfig } from "@signet/shared/faults";
-import { publicKeyKinds } from "@signet/shared/public-key";
 import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 import * as v from "valibot";
 import { auditSchema } from "./config/audit.ts";
 import { day, duration, trustDomain } from "./config/fields.ts";
 import { issuerSchema, nodeBindingSchema } from "./config/issuer.ts";
+import { keyKinds, leafLife, policyCheck, policySchema } from "./config/policy.ts";
 import { rateLimitsSchema } from "./config/rate-limits.ts";
 import { authoritySchema, trustDomainsCheck, trustDomainsSchema } from "./config/trust-domains.ts";
 
@@ -22,9 +22,9 @@ const members = v.strictObject({
   leaf: v.optional(
     v.pipe(
       v.strictObject({
-        defaultTtl: v.optional(duration(5, 90 * day, "5s to 90d"), "1h"),
-        maxTtl: v.optional(duration(5, 90 * day, "5s to 90d"), "24h"),
-        keys: v.optional(v.pipe(v.array(v.picklist(publicKeyKinds)), v.minLength(1)), ["p256", "p384"]),
+        defaultTtl: v.optional(leafLife, "1h"),
+        maxTtl: v.optional(leafLife, "24h"),
+        keys: v.optional(keyKinds, ["p256", "p384"]),
       }),
       v.forward(
         v.check(({ defaultTtl, maxTtl }) => defaultTtl <= maxTtl, "must not be over maxTtl"),
@@ -34,11 +34,12 @@ const members = v.strictObject({
     {},
   ),
   trustBundle: v.optional(v.strictObject({ refreshHint: v.optional(duration(1, 7 * day, "1s to 7d"), "5m") }), {}),
+  policy: policySchema,
   rateLimits: rateLimitsSchema,
   audit: auditSchema,
 });
 
-export const configSchema = v.pipe(members, trustDomainsCheck());
+export const configSchema = v.pipe(members, trustDomainsCheck(), policyCheck());
 /** Durations are in seconds. */
 export type Config = v.InferOutput<typeof configSchema>;
 export type IssuerConfig = Config["issuers"][number];

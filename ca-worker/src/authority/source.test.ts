@@ -5,6 +5,7 @@ import { makeLogger } from "../../../test/support/test-logger.ts";
 import { createApp } from "../app.ts";
 import { recordingAudit } from "../audit/recording.ts";
 import { TokenVerifier } from "../authenticate/service-account.ts";
+import { RuleTable } from "../authorize/rules.ts";
 import { nodeCrypto } from "../entry/node/crypto.ts";
 import { requireIssuer } from "../sign/require-issuer.ts";
 import type { AuthorityDocument, AuthorityEntry } from "./document.ts";
@@ -198,7 +199,7 @@ describe("readiness", () => {
     return createApp({
       issuers: [],
       verifier: new TokenVerifier([], () => start, nodeCrypto),
-      policy: { leaf: { keys: ["p256"], defaultTtlSeconds: 60, maxTtlSeconds: 60 } },
+      policy: { rules: new RuleTable([]), unmatched: "nothing", denyLists: [] },
       authorities: new AuthoritySources(source),
       crypto: nodeCrypto,
       audit: recordingAudit({ log: true, deliveries: [], clock: () => start, logger }),

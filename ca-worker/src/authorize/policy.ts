@@ -1,24 +1,109 @@
 import type { Awaitable } from "@signet/shared/deps";
-import type { PublicKeyKind } from "@signet/shared/public-key";
-import { SpiffeId } from "@signet/shared/spiffe-id";
+import { asSignetError, SignetError } from "@signet/shared/errors";
+import type { SpiffeId } from "@signet/shared/spiffe-id";
 import { type Caller, defaultRule, type Entitlement } from "../types.ts";
+import { type DenyList, type DenyListMember, deniedBy } from "./deny-list.ts";
+import type { DenyListSource } from "./deny-list-source.ts";
+import type { Allowance, Rule, RuleTable } from "./rules.ts";
 
 /** Who may have what. */
 export interface Policy {
-  /** What leaves are like where no rule says otherwise; times in seconds. */
-  readonly leaf: {
-    readonly keys: readonly PublicKeyKind[];
-    readonly defaultTtlSeconds: number;
-    readonly maxTtlSeconds: number;
-  };
+  readonly rules: RuleTable;
+  /** What is given where no rule matches. */
+  readonly unmatched: Allowance | "nothing";
+  readonly denyLists: readonly DenyListSource[];
 }
+
+/** What decides of a caller: the first of these that applies. */
+export type Decision =
+  | { readonly by: "issuer"; readonly gives: "nothing" }
+  | {
+      readonly by: "deny-list";
+      readonly denyList: string;
+      readonly member: DenyListMember;
+      readonly gives: "nothing";
+    }
+  | { readonly by: "rule"; readonly rule: Rule; readonly gives: Allowance | "nothing" }
+  | { readonly by: "default"; readonly gives: Allowance | "nothing" };
 
 /**
  * Step 2: what the policy lets a caller have. Cheap, and done before any cryptography of its CSR.
- * @throws SignetError `identity-not-entitled`
+ * @throws SignetError `identity-not-entitled`, or `cannot-sign` where a deny list could never be read
  */
-export function entitle(caller: Caller, { leaf }: Policy): Awaitable<Entitlement> {
+export function entitle(caller: Caller, policy: Policy): Awaitable<Entitlement> {
+  const lists = policy.denyLists.map((source) => source.current());
+  // Lists at hand, as nearly always, cost no turn of the event loop.
+  return lists.some((list) => list instanceof Promise)
+    ? Promise.all(lists).then((read) => decideBy(read, caller, policy))
+    : decideBy(lists as DenyList[], caller, policy);
+}
+
+/**
+ * Reads the deny lists that are due, once for those who then ask {@link entitle} many times. A list that can't be read
+ * makes those fail.
+ */
+export async function refreshDenyLists({ denyLists }: Policy): Promise<void> {
+  await Promise.allSettled(denyLists.map(async (source) => source.current()));
+}
+
+function decideBy(lists: readonly DenyList[], caller: Caller, policy: Policy): Entitlement {
+  const spiffeId = identify(caller);
+  const decision = decide(lists, spiffeId, caller, policy);
+  if (decision.gives === "nothing") throw notEntitled(describeRefusal(decision));
+  const { dnsNames, ...limits } = decision.gives;
+  const rule = decision.by === "rule" ? decision.rule.name : defaultRule;
   const { namespace, serviceAccount } = caller.workload;
-  const spiffeId = SpiffeId.ofServiceAccount(caller.trustDomain, namespace, serviceAccount);
-  return { ...leaf, spiffeId, rule: defaultRule, dnsNames: [] };
+  return {
+    ...{ spiffeId, rule, ...limits },
+    dnsNames: dnsNames.map((template) => {
+      const name = template.nameOf(namespace, serviceAccount);
+      // Refused, not left out: a workload that needs the name would fail later, and nobody would know why.
+      if (name === undefined) throw notEntitled(`rule ${rule}: the account's name does not fit into ${template}`);
+      return name;
+    }),
+  };
+}
+
+function decide(
+  lists: readonly DenyList[],
+  spiffeId: SpiffeId,
+  caller: Caller,
+  { denyLists, rules, unmatched }: Policy,
+): Decision {
+  const { issuer, workload } = caller;
+  const { namespace, serviceAccount } = workload;
+  if (issuer.namespaces?.has(namespace) === false) return { by: "issuer", gives: "nothing" };
+  for (const [at, list] of lists.entries()) {
+    const member = deniedBy(list, spiffeId, caller);
+    if (member !== undefined) {
+      return { by: "deny-list", denyList: denyLists[at]?.name ?? "", member, gives: "nothing" };
+    }
+  }
+  const rule = rules.find({ issuer: issuer.issuer, namespace, serviceAccount });
+  return rule === undefined ? { by: "default", gives: unmatched } : { by: "rule", rule, gives: rule.gives };
+}
+
+function identify({ issuer, trustDomain, workload }: Caller): SpiffeId {
+  try {
+    return issuer.path.idOf(trustDomain, workload.namespace, workload.serviceAccount);
+  } catch (error) {
+    throw notEntitled(asSignetError(error, "malformed-spiffe-id").message);
+  }
+}
+
+function describeRefusal(decision: Decision): string {
+  switch (decision.by) {
+    case "issuer":
+      return "the namespace is not among those of its issuer";
+    case "deny-list":
+      return `the deny list ${decision.denyList} has it in its ${decision.member}`;
+    case "rule":
+      return `rule ${decision.rule.name} denies it`;
+    case "default":
+      return "no rule matches, and policy.default is to deny";
+  }
+}
+
+function notEntitled(reason: string): SignetError {
+  return new SignetError("identity-not-entitled", reason);
 }

@@ -1,0 +1,69 @@
+import { SignetError } from "@signet/shared/errors";
+import { isDnsName } from "../dns-name.ts";
+
+const namespacePart = "{namespace}";
+const accountPart = "{serviceAccount}";
+// A namespace is one label; an account's name is a label where it has no dot and is not too long (RFC 1035 §2.3.4).
+const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/**
+ * The form of a DNS name that workloads get beside their SPIFFE ID, such as `{serviceAccount}.{namespace}.svc`. The names
+ * are whole labels of it, each takes the place of one label exactly, and the last label is fixed: so no choice of a
+ * namespace's or an account's name gives the DNS name of another account or of another domain.
+ */
+export class DnsTemplate {
+  readonly #labels: readonly string[];
+
+  private constructor(labels: readonly string[]) {
+    this.#labels = labels;
+  }
+
+  /** @throws SignetError `config-invalid` */
+  static parse(text: string): DnsTemplate {
+    const template = new DnsTemplate(text.split("."));
+    if (/[{}]/.test(template.#labels.at(-1) ?? "")) {
+      throw malformed("must end with a fixed label, such as svc, so that no account chooses its own domain");
+    }
+    if (!isDnsName(template.#fill("n", "a"))) {
+      throw malformed(
+        `must be a DNS name in lower case in which ${namespacePart} and ${accountPart} may take the place of whole labels`,
+      );
+    }
+    return template;
+  }
+
+  /** Whether each namespace has a name of its own by it. */
+  get tellsNamespaces(): boolean {
+    return this.#labels.includes(namespacePart);
+  }
+
+  /** Whether each account of a namespace has a name of its own by it. */
+  get tellsAccounts(): boolean {
+    return this.#labels.includes(accountPart);
+  }
+
+  /**
+   * The name of an account; undefined where that account cannot have one: its name has a dot, or is over 63 characters, or
+   * makes the whole longer than a DNS name may be.
+   */
+  nameOf(namespace: string, serviceAccount: string): string | undefined {
+    if (!label.test(namespace) || (this.tellsAccounts && !label.test(serviceAccount))) return undefined;
+    const name = this.#fill(namespace, serviceAccount);
+    return isDnsName(name) ? name : undefined;
+  }
+
+  toString(): string {
+    return this.#labels.join(".");
+  }
+
+  #fill(namespace: string, serviceAccount: string): string {
+    const filled = this.#labels.map((one) =>
+      one === namespacePart ? namespace : one === accountPart ? serviceAccount : one,
+    );
+    return filled.join(".");
+  }
+}
+
+function malformed(reason: string): SignetError {
+  return new SignetError("config-invalid", reason);
+}

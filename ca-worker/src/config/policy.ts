@@ -1,0 +1,146 @@
+import { publicKeyKinds } from "@signet/shared/public-key";
+import * as v from "valibot";
+import { isAllowedKeyUrl } from "../authenticate/fetch-keys.ts";
+import { DnsTemplate } from "../authorize/dns-template.ts";
+import { combinations } from "../authorize/rules.ts";
+import { defaultRule } from "../types.ts";
+import { accountPattern, day, duration, issuePath, namespacePattern, parsedBy } from "./fields.ts";
+import { storeLocation } from "./location.ts";
+
+// Room for 10,000 rules of a few patterns each. Each combination is an entry of a table that is made at start.
+const maxRules = 20_000;
+const maxCombinations = 200_000;
+const maxDenyLists = 8;
+
+export const keyKinds = v.pipe(
+  v.array(v.picklist(publicKeyKinds)),
+  v.minLength(1, "at least one kind of key is needed"),
+);
+export const leafLife = duration(5, 90 * day, "5s to 90d");
+
+/** A list that narrows a rule. An empty one would match nobody, and be taken for everybody. */
+function scope<Item extends v.GenericSchema<string, string>>(item: Item) {
+  return v.optional(v.pipe(v.array(item), v.minLength(1, "must not be empty; leave it out to match all")));
+}
+
+const ruleScope = {
+  name: v.pipe(
+    v.string(),
+    v.regex(/^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/, "must be letters, digits, and . _ - inside, up to 63"),
+    v.check((name) => name !== defaultRule, `"${defaultRule}" is what the log says where no rule matches`),
+  ),
+  issuers: scope(v.string()),
+  namespaces: scope(namespacePattern),
+  serviceAccounts: scope(accountPattern),
+};
+
+const allowRule = v.pipe(
+  v.strictObject({
+    ...ruleScope,
+    effect: v.literal("allow"),
+    keys: v.optional(keyKinds),
+    defaultTtl: v.optional(leafLife),
+    maxTtl: v.optional(leafLife),
+    dnsNames: v.optional(v.pipe(v.array(v.pipe(v.string(), parsedBy<string>(DnsTemplate.parse))), v.maxLength(16)), []),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const { namespaces, serviceAccounts, dnsNames } = dataset.value;
+    for (const [at, text] of dnsNames.entries()) {
+      const template = DnsTemplate.parse(text);
+      const path = issuePath("dnsNames", at);
+      if (!template.tellsNamespaces && !areExact(namespaces)) {
+        addIssue({ message: sharedName("{namespace}", "namespaces"), path });
+      }
+      if (!template.tellsAccounts && !areExact(serviceAccounts)) {
+        addIssue({ message: sharedName("{serviceAccount}", "serviceAccounts"), path });
+      }
+    }
+  }),
+);
+
+// Whoever may make a namespace or an account would get the name of another's.
+const sharedName = (part: string, list: string) =>
+  `without ${part} all that the rule matches have this one name: put ${part} in, or name the rule's ${list} exactly`;
+const areExact = (patterns: readonly string[] | undefined) => patterns?.every((pattern) => !pattern.endsWith("*"));
+
+const absent = v.optional(v.custom<undefined>(() => false, "leave it out: a rule that denies gives nothing"));
+const denyRule = v.strictObject({
+  ...ruleScope,
+  effect: v.literal("deny"),
+  keys: absent,
+  defaultTtl: absent,
+  maxTtl: absent,
+  dnsNames: absent,
+});
+
+/** Where a deny list is: a location, or an https URL (plain http only from this machine). */
+const denyListPlace = v.pipe(
+  v.string(),
+  v.check(
+    (text) => isAllowedKeyUrl(text) || v.is(storeLocation, text),
+    'must be an https URL or a location such as "file:PATH"',
+  ),
+);
+
+/** Who gets certificates, and what they are like. Without it: every account of every issuer. */
+export const policySchema = v.optional(
+  v.strictObject({
+    default: v.picklist(["allow", "deny"], 'must be "allow" or "deny": what is done where no rule matches'),
+    rules: v.optional(
+      v.pipe(
+        v.array(v.variant("effect", [allowRule, denyRule])),
+        v.maxLength(maxRules, `more than ${maxRules} rules`),
+        v.check(
+          (rules) => rules.reduce((sum, rule) => sum + combinations(rule), 0) <= maxCombinations,
+          `their lists make more than ${maxCombinations} combinations of issuer, namespace and account; use beginnings with "*"`,
+        ),
+      ),
+      [],
+    ),
+    denyLists: v.optional(v.pipe(v.array(denyListPlace), v.maxLength(maxDenyLists, `more than ${maxDenyLists}`)), []),
+  }),
+  { default: "allow" },
+);
+
+const life = v.optional(v.number());
+const read = v.object({
+  issuers: v.array(v.object({ issuer: v.string() })),
+  leaf: v.object({ defaultTtl: v.number(), maxTtl: v.number() }),
+  policy: v.object({
+    rules: v.array(
+      v.object({
+        name: v.string(),
+        issuers: v.optional(v.array(v.string())),
+        defaultTtl: life,
+        maxTtl: life,
+      }),
+    ),
+  }),
+});
+
+/** Holds the rules of a configuration against each other, its issuers and its leaf, whatever else is wrong in it. */
+export function policyCheck<Input>(): v.RawCheckAction<Input> {
+  return v.rawCheck(({ dataset, addIssue }) => {
+    const result = v.safeParse(read, dataset.value);
+    if (!result.success) return;
+    const { issuers, leaf, policy } = result.output;
+    const known = new Set(issuers.map(({ issuer }) => issuer));
+    const names = new Set<string>();
+    for (const [at, rule] of policy.rules.entries()) {
+      const fault = (message: string, ...members: (string | number)[]) =>
+        addIssue({ message, path: issuePath("policy", "rules", at, ...members) });
+      if (names.has(rule.name)) fault("another rule has this name", "name");
+      names.add(rule.name);
+      for (const [place, issuer] of rule.issuers?.entries() ?? []) {
+        if (!known.has(issuer)) fault("is the issuer of none of the configuration's issuers", "issuers", place);
+      }
+      const { defaultTtl, maxTtl } = rule;
+      if (defaultTtl === undefined || defaultTtl <= (maxTtl ?? leaf.maxTtl)) continue;
+      fault(
+        maxTtl === undefined ? "is over leaf.maxTtl; give the rule a maxTtl" : "must not be over maxTtl",
+        "defaultTtl",
+      );
+    }
+  });
+}

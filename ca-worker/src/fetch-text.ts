@@ -1,0 +1,69 @@
+import type { Fetch } from "@signet/shared/deps";
+import { asSignetError, SignetError } from "@signet/shared/errors";
+
+export interface FetchTextOptions {
+  /** Media types, as `accept` has them. */
+  readonly accept: string;
+  readonly timeoutMs: number;
+  readonly maxBytes: number;
+  /** Of the text at hand. */
+  readonly etag?: string | undefined;
+}
+
+export interface FetchedText {
+  readonly text: string;
+  readonly etag: string | undefined;
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * Reads the text at a URL that the configuration names.
+ * @returns "unchanged" where the server says that it is still the one with the ETag given
+ * @throws SignetError `source-unavailable`, without what the server says
+ */
+export async function fetchText(
+  fetch: Fetch,
+  url: string,
+  { accept, timeoutMs, maxBytes, etag }: FetchTextOptions,
+): Promise<FetchedText | "unchanged"> {
+  try {
+    const response = await fetch(url, {
+      headers: { accept, ...(etag !== undefined && { "if-none-match": etag }) },
+      // A redirect would let the server choose another place to trust.
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    if (etag !== undefined && response.status === 304) return "unchanged";
+    if (response.status !== 200) {
+      // What is not read would hold its connection.
+      await response.body?.cancel();
+      throw new SignetError("source-unavailable", `it answers ${response.status}`);
+    }
+    const text = utf8.decode(await readBody(response, maxBytes));
+    return { text, etag: response.headers.get("etag") ?? undefined };
+  } catch (error) {
+    // Without the query, in which a signed URL has its secret.
+    const place = url.replace(/\?.*/s, "");
+    const { message, cause = error } = asSignetError(error, "source-unavailable");
+    throw new SignetError("source-unavailable", `${place}: ${message}`, { cause });
+  }
+}
+
+async function readBody(response: Response, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    // Leaving the loop cancels the rest.
+    if (size > maxBytes) throw new SignetError("source-unavailable", `it answers more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
