@@ -1,4 +1,4 @@
-/** Bundles the two programs into one file each: less to load at start, nothing to install beside Node. */
+/** Bundles the two programs and the Lambda function into one file each: less to load at start, nothing to install beside Node. */
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { builtinModules } from "node:module";
 import { dirname, join } from "node:path";
@@ -36,11 +36,20 @@ const pageAsText: Plugin = {
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const programs = [
-  { folder: "ca-worker", entry: "src/cli/main.ts", file: "dist/signet-ca.js" },
-  { folder: "node-agent", entry: "src/main.ts", file: "dist/signet-agent.js" },
+  { folder: "ca-worker", entry: "src/cli/main.ts", file: "dist/signet-ca.js", sbom: "dist/signet-ca.cdx.json" },
+  // Alone in its folder, which is the deployment package.
+  {
+    folder: "ca-worker",
+    entry: "src/entry/lambda.ts",
+    file: "dist/lambda/index.mjs",
+    sbom: "dist/signet-ca-lambda.cdx.json",
+    target: "node24",
+    sourcemap: false,
+  },
+  { folder: "node-agent", entry: "src/main.ts", file: "dist/signet-agent.js", sbom: "dist/signet-agent.cdx.json" },
 ];
 
-for (const { folder, entry, file } of programs) {
+for (const { folder, entry, file, sbom: sbomFile, target = "node20", sourcemap = true } of programs) {
   const { metafile, outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: [join(folder, entry)],
@@ -48,11 +57,11 @@ for (const { folder, entry, file } of programs) {
     metafile: true,
     bundle: true,
     platform: "node",
-    target: "node20",
+    target,
     // jsonc-parser's "main" is UMD, whose require() a bundler cannot follow.
     mainFields: ["module", "main"],
     format: "esm",
-    sourcemap: true,
+    sourcemap,
     // Less to read at start; names stay, so that a stack trace can be read.
     minifySyntax: true,
     minifyWhitespace: true,
@@ -66,7 +75,7 @@ for (const { folder, entry, file } of programs) {
     write: false,
   });
   const sbom = {
-    path: join(root, folder, file.replace(/\.js$/, ".cdx.json")),
+    path: join(root, folder, sbomFile),
     contents: `${JSON.stringify(sbomOf(root, readPackage(join(root, folder)), metafile), null, 2)}\n`,
   };
   // Each file is there whole, before and after: somebody may be starting the program right now.

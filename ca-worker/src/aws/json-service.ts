@@ -38,15 +38,15 @@ export class AwsRefusal extends Error {
   }
 }
 
-// AWS answers such calls within tens of milliseconds; with the pauses all tries fit into Lambda's init phase of 10 s.
+// AWS answers such calls within tens of milliseconds.
 const timeoutMs = 2_000;
 const pausesMs = [50, 250] as const;
 // A secret is at most 64 KiB, in JSON at most six times that.
 const maxAnswerCharacters = 512 * 1024;
 
 /**
- * Calls an operation. What can pass by itself is tried again: an answer that does not come, a connection that died while
- * the function was frozen, throttling, a fault on AWS' side.
+ * Calls an operation. What can pass by itself is tried again: a connection that died while the function was frozen,
+ * throttling, a fault on AWS' side. No answer at all is not: somebody may be waiting who can do with what was read before.
  * @throws AwsRefusal for an error of AWS that does not pass, SignetError `source-unavailable` for the rest
  */
 export async function callAws(
@@ -119,7 +119,7 @@ async function send(
 }
 
 function passes(outcome: AwsRefusal | SignetError): boolean {
-  if (outcome instanceof SignetError) return true;
+  if (outcome instanceof SignetError) return !isTimeout(outcome.cause);
   return outcome.status >= 500 || outcome.status === 429 || /throttl|toomanyrequests/i.test(outcome.error);
 }
 
@@ -151,10 +151,14 @@ function unavailable(url: string, reason: string, cause?: unknown): SignetError 
 }
 
 function describe(error: unknown): string {
-  if (error instanceof Error && error.name === "TimeoutError") return `does not answer within ${timeoutMs / 1000} s`;
+  if (isTimeout(error)) return `does not answer within ${timeoutMs / 1000} s`;
   // fetch tells what happened to the connection in its error's cause alone.
   const { cause } = error as { cause?: unknown };
   return `cannot be asked: ${asSignetError(cause instanceof Error ? cause : error, "source-unavailable").message}`;
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.name === "TimeoutError";
 }
 
 function readObject(text: string): Record<string, unknown> | undefined {

@@ -12,14 +12,13 @@ const logger = createLambdaLogger({
   debug: /^(?:debug|trace)$/i.test(env.AWS_LAMBDA_LOG_LEVEL ?? ""),
 });
 
-/** The function, for an AWS Lambda runtime of Node. Made in the init phase, so that it is ready at the first event. */
-export const handler = createHandler(
-  await start({
-    environment: env,
-    folder: env.LAMBDA_TASK_ROOT ?? process.cwd(),
-    fetch: fetchAfterThaw((url, init) => fetch(url, init)),
-    clock,
-    logger,
-  }),
+const served = await start({
+  environment: env,
+  folder: env.LAMBDA_TASK_ROOT ?? process.cwd(),
+  fetch: fetchAfterThaw((url, init) => fetch(url, init)),
+  clock,
   logger,
-);
+});
+
+/** The function, for an AWS Lambda runtime of Node. Made in the init phase, so that it is ready at the first event. */
+export const handler = createHandler(served, logger);

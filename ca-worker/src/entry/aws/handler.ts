@@ -12,59 +12,65 @@ export interface LambdaContext {
 
 export type LambdaHandler = (event: unknown, context: LambdaContext) => Promise<HttpResult>;
 
-/** What answers requests: the app, or the reason why there is none. */
-export type Answerer = (request: Request) => Awaitable<Response>;
+/** What a handler serves. */
+export interface Served {
+  /** The app, or the reason why there is none. */
+  answer(request: Request): Awaitable<Response>;
+  /** Sends on its way what waits to be reported. Never fails. */
+  flush(): Promise<unknown>;
+}
 
 // Lambda ends a function that is late, and its client sees a 502 that says nothing; this much before, we say something.
 const marginMs = 500;
+// Once the answer is given Lambda freezes the function, so that reports go first; but a place that takes none is not waited for.
+const maxFlushMs = 500;
 
 /** The function's handler. It answers every HTTP event of payload format 2.0; for another it fails, and the log says why. */
-export function createHandler(answer: Answerer, logger: LambdaLogger): LambdaHandler {
-  return (event, context) =>
-    logger.during(context.awsRequestId, async () => {
-      const parsed = parseEvent(event);
-      if ("unsupported" in parsed) {
-        const message = `the event is ${parsed.unsupported}`;
-        logger.error({ event: "unsupported-event", error: message }, "the function cannot read its event");
-        // For whoever invoked the function without HTTP, and may, the reason is the answer.
-        if (!parsed.http) throw new SignetError("malformed-request", message);
-        return resultOf(problemResponse(new SignetError("internal", message), context.awsRequestId));
+export function createHandler({ answer, flush }: Served, logger: LambdaLogger): LambdaHandler {
+  async function handle(event: unknown, context: LambdaContext): Promise<Response> {
+    const fail = (error: SignetError) => problemResponse(error, context.awsRequestId);
+    const parsed = parseEvent(event);
+    if ("unsupported" in parsed) {
+      const error = new SignetError("internal", `the event is ${parsed.unsupported}`);
+      logger.error({ event: "unsupported-event", error: error.message }, "the function cannot read its event");
+      // For whoever invoked the function without HTTP, and may, the reason is the answer.
+      if (!parsed.http) throw error;
+      return fail(error);
+    }
+    const aborter = new AbortController();
+    let request: Request;
+    try {
+      request = requestOf(parsed, aborter.signal);
+    } catch (cause) {
+      return fail(new SignetError("method-not-allowed", parsed.requestContext.http.method, { cause }));
+    }
+    try {
+      const response = await within(context.getRemainingTimeInMillis() - marginMs, answer(request));
+      if (response !== undefined) {
+        await within(Math.min(maxFlushMs, context.getRemainingTimeInMillis() - marginMs), flush());
+        return response;
       }
-      const aborter = new AbortController();
-      let request: Request;
-      try {
-        request = requestOf(parsed, aborter.signal);
-      } catch (cause) {
-        const { method } = parsed.requestContext.http;
-        return resultOf(
-          problemResponse(new SignetError("method-not-allowed", method, { cause }), context.awsRequestId),
-        );
-      }
-      return resultOf(await inTime(() => answer(request), aborter, context, logger));
-    });
+      aborter.abort();
+      logger.error({ event: "time-limit" }, "the request took as long as the function may run");
+      return fail(new SignetError("cannot-sign", "out of time"));
+    } catch (error) {
+      const { name } = asSignetError(error, "internal");
+      logger.error({ event: "internal", error: name }, "request failed");
+      return fail(new SignetError("internal", name));
+    }
+  }
+
+  return (event, context) => logger.during(context.awsRequestId, async () => resultOf(await handle(event, context)));
 }
 
-async function inTime(
-  answer: () => Awaitable<Response>,
-  aborter: AbortController,
-  context: LambdaContext,
-  logger: LambdaLogger,
-): Promise<Response> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Response>((resolve) => {
-    const limit = Math.max(0, context.getRemainingTimeInMillis() - marginMs);
-    timer = setTimeout(() => {
-      logger.error({ event: "time-limit" }, "the request took as long as the function may run");
-      resolve(problemResponse(new SignetError("cannot-sign", "out of time"), context.awsRequestId));
-      aborter.abort();
-    }, limit);
+/** What `work` gives, or undefined when it takes longer. */
+export async function within<T>(ms: number, work: Awaitable<T>): Promise<T | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), Math.max(0, ms));
   });
   try {
-    return await Promise.race([answer(), late]);
-  } catch (error) {
-    const { name } = asSignetError(error, "internal");
-    logger.error({ event: "internal", error: name }, "request failed");
-    return problemResponse(new SignetError("internal", name), context.awsRequestId);
+    return await Promise.race([work, late]);
   } finally {
     clearTimeout(timer);
   }

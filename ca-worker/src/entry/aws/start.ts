@@ -9,7 +9,7 @@ import { parseConfig } from "../../config.ts";
 import { problemResponse } from "../../respond/problem.ts";
 import { nodeCrypto } from "../node/crypto.ts";
 import { environmentSource, fileSource } from "../node/text-sources.ts";
-import type { Answerer } from "./handler.ts";
+import { type Served, within } from "./handler.ts";
 import type { LambdaLogger } from "./log.ts";
 import { awsSecret } from "./secret.ts";
 
@@ -32,7 +32,7 @@ const defaultPreloadMs = 8_000;
  * The CA, once for each execution environment: composed, with authorities and keys at hand as far as they can be had. Never
  * throws: a function that is not configured answers 503, and its log says what is wrong.
  */
-export async function start(options: StartOptions): Promise<Answerer> {
+export async function start(options: StartOptions): Promise<Served> {
   const { environment, folder, fetch, clock, logger, preloadMs = defaultPreloadMs } = options;
   try {
     const { text, source } = await readConfig(environment, folder);
@@ -50,11 +50,14 @@ export async function start(options: StartOptions): Promise<Answerer> {
     });
     const app = createApp(composed);
     await preload(composed, preloadMs);
-    return (request) => app.fetch(request);
+    return {
+      answer: (request) => app.fetch(request),
+      flush: () => Promise.allSettled(composed.auditSinks.map((sink) => sink.flush())),
+    };
   } catch (error) {
     const { code, message } = asSignetError(error, "config-invalid");
     logger.error({ event: "config", code, error: message }, "the function is not configured");
-    return () => problemResponse(new SignetError("cannot-sign", message), "startup");
+    return { answer: () => problemResponse(new SignetError("cannot-sign", message), "startup"), flush: async () => {} };
   }
 }
 
@@ -75,11 +78,6 @@ async function readConfig(environment: Environment, folder: string): Promise<{ t
 
 /** What cannot be had now is told by its own log line, and asked for again by the requests that need it. */
 async function preload({ authorities, issuers }: Composed, limitMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((done) => {
-    timer = setTimeout(done, limitMs);
-  });
   const loading = [...[...authorities].map((source) => source.current()), ...issuers.map(({ keys }) => keys.warm())];
-  await Promise.race([Promise.allSettled(loading), limit]);
-  clearTimeout(timer);
+  await within(limitMs, Promise.allSettled(loading));
 }
