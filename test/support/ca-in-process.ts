@@ -25,6 +25,7 @@ export async function startCaInProcess(config: object, overlay: Partial<Platform
   return {
     fetch: async (path: string, init?: RequestInit) => app.fetch(new Request(`${origin}${path}`, init)),
     url: undefined,
+    routes: app.routes,
     tail: () => logger.lines.map((line) => JSON.stringify(line)).join("\n"),
     stop: async () => {},
   };

@@ -69,7 +69,7 @@ export class OpenApiCheck {
   #problem({ status, headers, body }: Answered, wanted: number): string[] {
     if (status !== wanted) return [`status ${status} where ${wanted} is right`];
     if (headers.get("content-type") !== problemContentType) return ["the answer is no problem"];
-    return body === "" ? [] : this.#schemaFaults("#/components/schemas/Problem", JSON.parse(body));
+    return body === "" ? [] : this.schemaFaults("#/components/schemas/Problem", JSON.parse(body));
   }
 
   #headerFaults({ headers = {} }: ResponseObject, actual: Headers, at: string): string[] {
@@ -81,7 +81,7 @@ export class OpenApiCheck {
         const header = this.#resolve(pointer) as Header;
         const value = actual.get(name);
         if (value === null) return header.required ? [`header ${name} is missing`] : [];
-        return this.#schemaFaults(`${pointer}/schema`, value).map((fault) => `header ${name}: ${fault}`);
+        return this.schemaFaults(`${pointer}/schema`, value).map((fault) => `header ${name}: ${fault}`);
       }),
     ];
   }
@@ -92,7 +92,7 @@ export class OpenApiCheck {
     if (type === null || !(type in content)) return [`content type ${type} is not in the document`];
     if (head) return body === "" ? [] : ["HEAD has a body"];
     const value: unknown = type.endsWith("json") ? JSON.parse(body) : body;
-    return this.#schemaFaults(`${at}/content/${pointerPart(type)}/schema`, value);
+    return this.schemaFaults(`${at}/content/${pointerPart(type)}/schema`, value);
   }
 
   /** A request that was done must be one that the document allows. */
@@ -111,18 +111,19 @@ export class OpenApiCheck {
     }
     for (const [index, { name, in: where }] of parameters.entries()) {
       const value = where === "query" ? url.searchParams.get(name) : asked.headers.get(name);
-      if (value !== null) faults.push(...this.#schemaFaults(`${at}/parameters/${index}/schema`, value));
+      if (value !== null) faults.push(...this.schemaFaults(`${at}/parameters/${index}/schema`, value));
     }
     if (requestBody !== undefined && asked.body !== undefined) {
       const type = asked.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "none";
       if (!(type in requestBody.content)) return [...faults, `it was done for a request of ${type}`];
       const value = doneOf(JSON.parse(asked.body), answered);
-      faults.push(...this.#schemaFaults(`${at}/requestBody/content/${pointerPart(type)}/schema`, value));
+      faults.push(...this.schemaFaults(`${at}/requestBody/content/${pointerPart(type)}/schema`, value));
     }
     return faults.map((fault) => `the request: ${fault}`);
   }
 
-  #schemaFaults(pointer: string, value: unknown): string[] {
+  /** @param pointer to a schema in the document, as a fragment of a URI */
+  schemaFaults(pointer: string, value: unknown): string[] {
     let validate = this.#validators.get(pointer);
     if (validate === undefined) {
       validate = this.#ajv.compile({ $ref: `${id}${pointer}` });

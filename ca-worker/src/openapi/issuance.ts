@@ -70,6 +70,12 @@ const batchCodes: readonly CaErrorCode[] = [
 /** Whether an agent's token is asked for beside the workload's: always, never, or by the workload's issuer. */
 export type NodeBinding = "on" | "off" | "by issuer";
 
+/** @param issuers those whose tokens are taken; `agents` are the accounts of agents, or "off" */
+export function nodeBindingOf(issuers: readonly { readonly agents: ReadonlySet<string> | "off" }[]): NodeBinding {
+  if (issuers.every(({ agents }) => agents !== "off")) return "on";
+  return issuers.every(({ agents }) => agents === "off") ? "off" : "by issuer";
+}
+
 /** `POST /v1/certificates` and its batch. */
 export function issuance(nodeBinding: NodeBinding): Record<string, PathItem> {
   const agents = { on: [{ [agentToken]: [] }], off: [{}], "by issuer": [{ [agentToken]: [] }, {}] }[nodeBinding];

@@ -4,6 +4,7 @@ import type { AppEnv } from "../app.ts";
 import type { Issuer } from "../authenticate/service-account.ts";
 import type { Crypto } from "../crypto.ts";
 import { openApiDocument } from "../openapi/document.ts";
+import { nodeBindingOf } from "../openapi/issuance.ts";
 import { matches } from "./etag.ts";
 
 const cacheSeconds = 300;
@@ -23,9 +24,4 @@ export function openApi(issuers: readonly Pick<Issuer, "agents">[], crypto: Cryp
     if (matches(context.req.header("if-none-match"), etag)) return context.body(null, 304, headers);
     return context.body(body, 200, { ...headers, "content-type": "application/json" });
   });
-}
-
-function nodeBindingOf(issuers: readonly Pick<Issuer, "agents">[]): "on" | "off" | "by issuer" {
-  if (issuers.every(({ agents }) => agents !== "off")) return "on";
-  return issuers.every(({ agents }) => agents === "off") ? "off" : "by issuer";
 }
