@@ -1,17 +1,18 @@
 import type { Clock, Fetch, Logger } from "@signet/shared/deps";
 import { configError } from "@signet/shared/faults";
-import { TrustDomain } from "@signet/shared/spiffe-id";
 import type { AppDeps } from "./app.ts";
 import { type OpenAudit, openAudit } from "./audit/open.ts";
 import type { AuditSink } from "./audit/sink.ts";
 import { TokenVerifier } from "./authenticate/service-account.ts";
-import { AuthoritySource } from "./authority/source.ts";
-import { AuthoritySources } from "./authority/sources.ts";
+import { composeAuthorities } from "./compose/authorities.ts";
 import { composeIssuers } from "./compose/issuers.ts";
 import { composePolicy } from "./compose/policy.ts";
+import { composeRateLimits } from "./compose/rate-limits.ts";
 import type { BindingSink } from "./config/audit.ts";
 import type { Config } from "./config.ts";
 import type { Crypto } from "./crypto.ts";
+import type { Rate, RateLimiter } from "./rate-limit/limiter.ts";
+import { RecentCertificates } from "./repeat/recent.ts";
 import type { TextSource } from "./text-source.ts";
 
 /** The issuer that the API server of our own cluster is. */
@@ -34,6 +35,8 @@ export interface Platform {
   readonly clusterIssuer: ClusterIssuer | undefined;
   /** A sink that is a binding of this platform; undefined where it has none of that kind and name. */
   openSink?(sink: BindingSink): AuditSink | undefined;
+  /** A binding that counts for all instances; undefined where the platform has none of that name. */
+  openRateLimiter?(binding: string, rate: Rate): RateLimiter | undefined;
   /**
    * Lets `work` go on after the request that began it was answered. A platform that needs to be told also forbids one
    * request to wait for what another one has begun (Workers).
@@ -54,6 +57,7 @@ export function compose(config: Config, source: string, platform: Platform): Com
   const authorities = composeAuthorities(config, platform, faults);
   const issuers = composeIssuers(config, platform, faults);
   const policy = composePolicy(config, platform, faults);
+  const limits = composeRateLimits(config, platform, faults);
   const audit = openAudit(config.audit, platform, faults);
   if (authorities === undefined || faults.length > 0) throw configError(source, faults);
 
@@ -62,37 +66,10 @@ export function compose(config: Config, source: string, platform: Platform): Com
     verifier: new TokenVerifier(issuers, clock, crypto),
     policy,
     authorities,
+    limits,
+    recent: new RecentCertificates({ clock, mayWait: platform.waitUntil === undefined }),
     crypto,
     ...audit,
     logger,
   };
-}
-
-/** Adds to `faults`, and gives undefined, where a store is of no kind that the platform has. */
-function composeAuthorities(
-  { trustDomain, authority, trustDomains, trustBundle }: Config,
-  { clock, crypto, logger, open }: Platform,
-  faults: string[],
-): AuthoritySources | undefined {
-  const sourceOf = (name: string, location: string, path: string): AuthoritySource | undefined => {
-    const store = open(location);
-    if (store === undefined) {
-      faults.push(`${path}.store: "${location}" cannot be used on this platform`);
-      return undefined;
-    }
-    const refreshHintSeconds = trustBundle.refreshHint;
-    return new AuthoritySource({
-      store,
-      trustDomain: TrustDomain.parse(name),
-      refreshHintSeconds,
-      crypto,
-      clock,
-      logger,
-    });
-  };
-  const own = sourceOf(trustDomain, authority.store, "authority");
-  const others = trustDomains.flatMap(
-    ({ name, authority: { store } }, index) => sourceOf(name, store, `trustDomains.${index}.authority`) ?? [],
-  );
-  return own && new AuthoritySources(own, others);
 }

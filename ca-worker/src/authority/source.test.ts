@@ -7,6 +7,7 @@ import { recordingAudit } from "../audit/recording.ts";
 import { TokenVerifier } from "../authenticate/service-account.ts";
 import { RuleTable } from "../authorize/rules.ts";
 import { nodeCrypto } from "../entry/node/crypto.ts";
+import { RecentCertificates } from "../repeat/recent.ts";
 import { requireIssuer } from "../sign/require-issuer.ts";
 import type { AuthorityDocument, AuthorityEntry } from "./document.ts";
 import { makeAuthority } from "./make/authority.ts";
@@ -201,6 +202,8 @@ describe("readiness", () => {
       verifier: new TokenVerifier([], () => start, nodeCrypto),
       policy: { rules: new RuleTable([]), unmatched: "nothing", denyLists: [] },
       authorities: new AuthoritySources(source),
+      limits: {},
+      recent: new RecentCertificates({ clock: () => start, mayWait: true }),
       crypto: nodeCrypto,
       audit: recordingAudit({ log: true, deliveries: [], clock: () => start, logger }),
       logger,

@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import type { AppEnv } from "../app.ts";
 import type { VerifiedToken } from "../authenticate/service-account.ts";
 import { type IssueDeps, identifyAgent, identifyWorkload, issue } from "../issue.ts";
+import type { Queue } from "../rate-limit/admit.ts";
 import { readJson, refuseLargeBody, requireJson, validate } from "../request/body.ts";
 import { itemRequestId } from "../request-id.ts";
 import { describeProblem, publicCode, retryAfterSeconds } from "../respond/problem.ts";
@@ -30,8 +31,9 @@ export function batch(deps: IssueDeps, onInternal: (error: SignetError, requestI
       throw known;
     }
     deps.audit.batch(requestId, items.length, agent?.claims);
+    const queue: Queue = { waiting: 0 };
     const results = await Promise.all(
-      items.map((item, index) => answerItem(itemRequestId(requestId, index), item, agent, deps, onInternal)),
+      items.map((item, index) => answerItem(itemRequestId(requestId, index), item, agent, queue, deps, onInternal)),
     );
     return context.body(JSON.stringify({ results }), 200, {
       "content-type": "application/json",
@@ -45,6 +47,7 @@ async function answerItem(
   requestId: string,
   item: unknown,
   agent: VerifiedToken | undefined,
+  queue: Queue,
   deps: IssueDeps,
   onInternal: (error: SignetError, requestId: string) => void,
 ): Promise<BatchResult> {
@@ -52,7 +55,7 @@ async function answerItem(
   try {
     const { token, ...asked } = validate(batchItem, item);
     caller = await identifyWorkload(token.trim() || undefined, agent, deps);
-    return { status: 201, certificate: await issue(requestId, caller, asked, deps) };
+    return { status: 201, certificate: await issue(requestId, caller, asked, deps, queue) };
   } catch (error) {
     const known = asSignetError(error, "internal");
     await deps.audit.refused(requestId, known, caller);
