@@ -1,5 +1,6 @@
 import type { Fetch } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
+import { readBoundedText } from "./bounded-text.ts";
 
 export interface FetchTextOptions {
   /** Media types, as `accept` has them. */
@@ -13,9 +14,8 @@ export interface FetchTextOptions {
 export interface FetchedText {
   readonly text: string;
   readonly etag: string | undefined;
+  readonly cacheControl: string | undefined;
 }
-
-const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * Reads the text at a URL that the configuration names.
@@ -40,30 +40,15 @@ export async function fetchText(
       await response.body?.cancel();
       throw new SignetError("source-unavailable", `it answers ${response.status}`);
     }
-    const text = utf8.decode(await readBody(response, maxBytes));
-    return { text, etag: response.headers.get("etag") ?? undefined };
+    return {
+      text: await readBoundedText(response, maxBytes),
+      etag: response.headers.get("etag") ?? undefined,
+      cacheControl: response.headers.get("cache-control") ?? undefined,
+    };
   } catch (error) {
     // Without the query, in which a signed URL has its secret.
     const place = url.replace(/\?.*/s, "");
     const { message, cause = error } = asSignetError(error, "source-unavailable");
     throw new SignetError("source-unavailable", `${place}: ${message}`, { cause });
   }
-}
-
-async function readBody(response: Response, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    // Leaving the loop cancels the rest.
-    if (size > maxBytes) throw new SignetError("source-unavailable", `it answers more than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }

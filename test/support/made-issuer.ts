@@ -24,6 +24,7 @@ export function madeIssuer(changes: Partial<Issuer> = {}): Issuer {
 export function madeKeys(changes: Partial<KeySource> = {}): KeySource {
   return {
     generation: 0,
+    loadedAt: undefined,
     published: async () => [],
     warm: async () => {},
     find: async () => undefined,

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { discoverJwkSet, fetchJwkSet, isAllowedKeyUrl } from "./fetch-keys.ts";
 
@@ -37,7 +38,7 @@ describe("keys over HTTP", () => {
 
   test("a JWK Set is read as it is", async () => {
     routes["/jwks"] = json(jwks);
-    expect(await fetchJwkSet(fetch, `${base}/jwks`)).toEqual(jwks);
+    expect(await fetchJwkSet(fetch, `${base}/jwks`)).toEqual({ document: jwks, maxAgeSeconds: undefined });
   });
 
   test("a place that serves nothing but application/jwk-set+json is asked for that too, as an API server wants it", async () => {
@@ -47,7 +48,7 @@ describe("keys over HTTP", () => {
         .writeHead(accepted ? 200 : 406, { "content-type": "application/jwk-set+json" })
         .end(JSON.stringify(jwks));
     };
-    expect(await fetchJwkSet(fetch, `${base}/jwks`)).toEqual(jwks);
+    expect(await fetchJwkSet(fetch, `${base}/jwks`)).toEqual({ document: jwks, maxAgeSeconds: undefined });
   });
 
   test.each([301, 302, 303, 307, 308])("a redirect (%d) is refused and not followed", async (status) => {
@@ -63,21 +64,64 @@ describe("keys over HTTP", () => {
   });
 
   test.each([
-    { rule: "a document over 256 Ki characters", body: JSON.stringify({ keys: [], pad: "x".repeat(256 * 1_024) }) },
+    { rule: "a document over 256 KiB", body: JSON.stringify({ keys: [], pad: "x".repeat(256 * 1_024) }) },
     { rule: "a document that is null", body: "null" },
     { rule: "a document that is a string", body: '"keys"' },
     { rule: "a document that is a number", body: "1" },
     { rule: "a document that is not JSON", body: "<html>" },
     { rule: "an empty document", body: "" },
+    { rule: "a document with a member twice", body: '{"keys":[],"keys":[{"kty":"EC"}]}' },
+    { rule: "a document that is not UTF-8", body: Buffer.from('{"keys":["\u00e9"]}', "latin1") },
   ])("$rule is refused", async ({ body }) => {
     routes["/jwks"] = (_request, response) => response.end(body);
     await expect(fetchJwkSet(fetch, `${base}/jwks`)).rejects.toEqual(unavailable);
   });
 
-  test("a document of exactly 256 Ki characters is read", async () => {
+  test("a document of exactly 256 KiB is read", async () => {
     const empty = JSON.stringify({ pad: "" }).length;
     routes["/jwks"] = json({ pad: "x".repeat(256 * 1_024 - empty) });
-    expect(Object.keys((await fetchJwkSet(fetch, `${base}/jwks`)) as object)).toEqual(["pad"]);
+    expect((await fetchJwkSet(fetch, `${base}/jwks`)).document).toEqual({ pad: expect.any(String) });
+  });
+
+  test("of a document without an end no more is read than may count", async () => {
+    let sent = 0;
+    let closed = () => {};
+    const ended = new Promise<void>((resolve) => {
+      closed = resolve;
+    });
+    routes["/jwks"] = (_request, response) => {
+      const more = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(64 * 1_024, " "))) sent += 64 * 1_024;
+      };
+      response.writeHead(200).on("drain", more).on("close", closed);
+      more();
+    };
+    await expect(fetchJwkSet(fetch, `${base}/jwks`)).rejects.toEqual(unavailable);
+    await ended;
+    expect(sent).toBeLessThan(64 * 1_024 * 1_024);
+  });
+
+  test("a compressed document counts as it unfolds", async () => {
+    const body = gzipSync(JSON.stringify({ pad: "x".repeat(1_024 * 1_024) }));
+    expect(body.length).toBeLessThan(10_000);
+    routes["/jwks"] = (_request, response) => response.writeHead(200, { "content-encoding": "gzip" }).end(body);
+    await expect(fetchJwkSet(fetch, `${base}/jwks`)).rejects.toEqual(unavailable);
+  });
+
+  test.each([
+    ["public, max-age=3600", 3_600],
+    ["max-age=0", 0],
+    ['MAX-AGE="60", must-revalidate', 60],
+    ["no-cache", 0],
+    ["no-store, max-age=60", 0],
+    ["s-maxage=5", undefined],
+    ["max-age=-1", undefined],
+    ["max-age=1e9", undefined],
+    ["private", undefined],
+  ])("cache-control: %s is read as %s", async (value, seconds) => {
+    routes["/jwks"] = (_request, response) =>
+      response.writeHead(200, { "cache-control": value }).end(JSON.stringify(jwks));
+    expect((await fetchJwkSet(fetch, `${base}/jwks`)).maxAgeSeconds).toBe(seconds);
   });
 
   test("a server that ends the connection is unavailable", async () => {
@@ -93,14 +137,14 @@ describe("keys over HTTP", () => {
     const issuer = base + path;
     routes[path + wellKnown] = json({ issuer, jwks_uri: `${base}/keys` });
     routes["/keys"] = json(jwks);
-    expect(await discoverJwkSet(fetch, issuer)).toEqual(jwks);
+    expect((await discoverJwkSet(fetch, issuer)).document).toEqual(jwks);
     expect(requests).toEqual([path + wellKnown, "/keys"]);
   });
 
   test("discovery: a slash at the issuer's end is part of its name but not of the URL", async () => {
     routes[wellKnown] = json({ issuer: `${base}/`, jwks_uri: `${base}/keys` });
     routes["/keys"] = json(jwks);
-    expect(await discoverJwkSet(fetch, `${base}/`)).toEqual(jwks);
+    expect((await discoverJwkSet(fetch, `${base}/`)).document).toEqual(jwks);
   });
 
   test.each([

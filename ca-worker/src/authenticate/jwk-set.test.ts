@@ -36,6 +36,7 @@ describe("a JWK Set of an issuer", () => {
     { rule: "an RSA key of 1024 bits", document: { keys: [publicJwk(rsa(1_024))] } },
     { rule: "an RSA key of 2040 bits", document: { keys: [publicJwk(rsa(2_040))] } },
     { rule: "an RSA key without its modulus", document: { keys: [{ kty: "RSA", e: "AQAB" }] } },
+    { rule: "257 keys", document: { keys: Array.from({ length: 257 }, () => rsaJwk) } },
     { rule: "an empty kid", document: { keys: [{ ...rsaJwk, kid: "" }] } },
     { rule: "a kid that is no string", document: { keys: [{ ...rsaJwk, kid: 1 }] } },
     { rule: "keys for encryption only", document: { keys: [{ ...rsaJwk, use: "enc" }] } },

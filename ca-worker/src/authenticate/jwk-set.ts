@@ -16,11 +16,16 @@ import * as v from "valibot";
 export const jwkSetSchema = v.looseObject({ keys: v.array(v.looseObject({ kty: v.string() })) });
 export type JwkSetDocument = v.InferOutput<typeof jwkSetSchema>;
 
+// As many as agents take.
+const maxKeys = 256;
+const keySet = v.looseObject({ keys: v.pipe(v.array(publicJwk), v.maxLength(maxKeys, `over ${maxKeys} keys`)) });
+
 const publishedMembers = ["kty", "kid", "use", "alg", "crv", "n", "e", "x", "y"] as const;
 
 /** The keys of an issuer, ready to verify with: each imported once for each algorithm that it is asked for. */
 export class JwkSet {
   readonly #keys: readonly PublicJwk[];
+  /** By algorithm and kid. Only keys that were found are in it, so that no header can make it grow. */
   readonly #imported = new Map<string, CryptoKey>();
 
   private constructor(keys: readonly PublicJwk[]) {
@@ -29,12 +34,11 @@ export class JwkSet {
 
   /**
    * Takes the keys that can verify tokens. Keys for another `use` and of a kind that is not known (RFC 7517 §5) are left
-   * out; a private, symmetric or weak key is a
-   * fault of the whole set, because somebody should know.
+   * out; a private, symmetric or weak key is a fault of the whole set, because somebody should know.
    * @throws SignetError `config-invalid`
    */
   static parse(document: unknown): JwkSet {
-    const result = v.safeParse(v.looseObject({ keys: v.array(publicJwk) }), document);
+    const result = v.safeParse(keySet, document);
     if (!result.success)
       throw new SignetError("config-invalid", `not a JWK Set: ${describeIssues(result.issues).join("; ")}`);
     const keys = signatureKeys(result.output.keys);
@@ -52,11 +56,11 @@ export class JwkSet {
 
   /** The one key that a token with this header can be signed with, or undefined where there is none or a choice. */
   async find(kid: string | undefined, algorithm: TokenAlgorithm): Promise<CryptoKey | undefined> {
-    const jwk = findJwk(this.#keys, kid, algorithm);
-    if (jwk === undefined) return undefined;
-    const name = `${algorithm} ${this.#keys.indexOf(jwk)}`;
+    const name = kid === undefined ? algorithm : `${algorithm} ${kid}`;
     const known = this.#imported.get(name);
     if (known !== undefined) return known;
+    const jwk = findJwk(this.#keys, kid, algorithm);
+    if (jwk === undefined) return undefined;
     const key = await importKey(jwk, algorithm);
     if (key !== undefined) this.#imported.set(name, key);
     return key;

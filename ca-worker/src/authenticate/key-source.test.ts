@@ -2,7 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { makeLogger } from "../../../test/support/test-logger.ts";
 import { JwkSet } from "./jwk-set.ts";
-import { fixedKeys, LoadedKeys } from "./key-source.ts";
+import { fixedKeys, LoadedKeys, type LoadedKeysOptions } from "./key-source.ts";
 
 const unavailable = expect.objectContaining({ name: "SignetError", code: "issuer-unavailable" });
 const jwk = (kid: string) => ({
@@ -11,9 +11,27 @@ const jwk = (kid: string) => ({
 });
 const [first, second] = [jwk("first"), jwk("second")];
 
+interface Place {
+  answer: unknown;
+  loads: number;
+  now: number;
+  /** What a load waits for. */
+  gate: Promise<void> | undefined;
+  maxAge: number | undefined;
+}
+
+/** Lets loads wait; gives what lets them go on. */
+function closeGate(place: Place): () => void {
+  let open = () => {};
+  place.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  return open;
+}
+
 /** Keys that are loaded from `place.answer`, under a clock that only the test moves. */
-function bench(answer: unknown) {
-  const place = { answer, loads: 0, now: 1_000 };
+function bench(answer: unknown, options: Pick<LoadedKeysOptions, "waitUntil"> = {}) {
+  const place: Place = { answer, loads: 0, now: 1_000, gate: undefined, maxAge: undefined };
   const logger = makeLogger();
   const keys = new LoadedKeys({
     issuer: "https://issuer",
@@ -21,9 +39,11 @@ function bench(answer: unknown) {
     logger,
     load: async () => {
       place.loads++;
+      await place.gate;
       if (place.answer instanceof Error) throw place.answer;
-      return place.answer;
+      return { document: place.answer, maxAgeSeconds: place.maxAge };
     },
+    ...options,
   });
   const has = async (kid: string) => (await keys.find(kid, "ES256")) !== undefined;
   return { place, keys, has, logger };
@@ -67,11 +87,30 @@ describe("keys that are loaded", () => {
     expect(place.loads).toBe(1);
   });
 
-  test("after ten minutes they are loaded again; a key that is gone verifies no more", async () => {
-    const { place, has } = bench({ keys: [first] });
+  test("after ten minutes they are read again while they serve; a key that is gone verifies no more", async () => {
+    const work: Promise<unknown>[] = [];
+    const { place, keys, has } = bench({ keys: [first] }, { waitUntil: (more) => work.push(more) });
     await has("first");
     place.answer = { keys: [second] };
     place.now += 600.001;
+    expect(await has("first")).toBe(true);
+    await Promise.all(work);
+    expect(await has("first")).toBe(false);
+    expect(await has("second")).toBe(true);
+    expect({ loads: place.loads, generation: keys.generation }).toEqual({ loads: 2, generation: 2 });
+    // A failure there disturbs nobody.
+    place.answer = new TypeError("connection refused");
+    place.now += 601;
+    expect(await has("second")).toBe(true);
+    await Promise.all(work);
+    expect(work).toHaveLength(2);
+  });
+
+  test("after twenty minutes without a request the first waits for newer ones", async () => {
+    const { place, has } = bench({ keys: [first] });
+    await has("first");
+    place.answer = { keys: [second] };
+    place.now += 1_200.001;
     expect(await has("first")).toBe(false);
     expect(await has("second")).toBe(true);
     expect(place.loads).toBe(2);
@@ -102,15 +141,83 @@ describe("keys that are loaded", () => {
     expect(await has("second")).toBe(true);
   });
 
-  test("without any ever loaded the issuer is unavailable, and comes back", async () => {
+  test("without any ever loaded the issuer is unavailable, asked once in 5 s, and comes back", async () => {
     const { place, keys, has, logger } = bench(new TypeError("connection refused"));
     await expect(keys.warm()).rejects.toEqual(unavailable);
-    await expect(has("first")).rejects.toEqual(unavailable);
-    await expect(has("first")).rejects.toMatchObject({ retryAfterSeconds: 5 });
-    expect(keys.generation).toBe(0);
+    expect(keys).toMatchObject({ generation: 0, loadedAt: undefined });
     expect(logger.lines.at(-1)).toMatchObject({ level: "warn", stale: false });
     place.answer = { keys: [first] };
+    place.now += 2.5;
+    for (let n = 0; n < 5; n++) await expect(has("first")).rejects.toMatchObject({ retryAfterSeconds: 3 });
+    await expect(keys.published()).rejects.toEqual(unavailable);
+    expect(place.loads).toBe(1);
+    place.now += 2.5;
     expect(await has("first")).toBe(true);
+    expect(keys).toMatchObject({ generation: 1, loadedAt: 1_005 });
+  });
+
+  test("many requests at once read the first keys once; who came second is told to come again", async () => {
+    const { place, has } = bench({ keys: [first] });
+    const open = closeGate(place);
+    const one = has("first");
+    const others = await Promise.allSettled(Array.from({ length: 100 }, () => has("first")));
+    expect(new Set(others.map(({ status }) => status))).toEqual(new Set(["rejected"]));
+    expect(others[0]).toMatchObject({ reason: { code: "issuer-unavailable", retryAfterSeconds: 1 } });
+    open();
+    expect(await one).toBe(true);
+    expect(place.loads).toBe(1);
+  });
+
+  test("while they are read again, known kids are served and unknown ones told to come again: it may be new", async () => {
+    const { place, has } = bench({ keys: [first] });
+    await has("first");
+    place.now += 601;
+    const open = closeGate(place);
+    place.answer = { keys: [first, second] };
+    const one = has("first");
+    expect(await has("first")).toBe(true);
+    await expect(has("second")).rejects.toMatchObject({ code: "issuer-unavailable", retryAfterSeconds: 1 });
+    open();
+    expect(await one).toBe(true);
+    await place.gate;
+    expect(await has("second")).toBe(true);
+    expect(place.loads).toBe(2);
+  });
+
+  test("a load that never ends, as where its request is gone, is given up after 15 s", async () => {
+    const { place, has } = bench({ keys: [first] });
+    place.gate = new Promise(() => {});
+    void has("first");
+    place.gate = undefined;
+    place.now += 14.999;
+    await expect(has("first")).rejects.toEqual(unavailable);
+    place.now += 0.001;
+    expect(await has("first")).toBe(true);
+    expect(place.loads).toBe(2);
+  });
+
+  test.each([
+    { says: undefined, seconds: 600 },
+    { says: 300, seconds: 300 },
+    { says: 86_400, seconds: 600 },
+    { says: 0, seconds: 60 },
+  ])("of a source that says max-age $says they are read again after $seconds s", async ({ says, seconds }) => {
+    const { place, has } = bench({ keys: [first] });
+    place.maxAge = says;
+    await has("first");
+    place.now += seconds;
+    await has("first");
+    expect(place.loads).toBe(1);
+    place.now += 0.001;
+    await has("first");
+    expect(place.loads).toBe(2);
+  });
+
+  test("warm() asks for nothing where they are fresh", async () => {
+    const { place, keys } = bench({ keys: [first] });
+    await keys.warm();
+    await keys.warm();
+    expect(place.loads).toBe(1);
   });
 
   test("the generation grows when the document changes, and only then", async () => {

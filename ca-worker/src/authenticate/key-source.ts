@@ -2,13 +2,14 @@ import type { PublishedJwk } from "@signet/shared/ca-api";
 import type { Clock, Logger } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import type { TokenAlgorithm } from "@signet/shared/token-rules";
+import type { KeyDocument } from "./fetch-keys.ts";
 import { JwkSet } from "./jwk-set.ts";
 
 /** Where the keys of an issuer come from. */
 export interface KeySource {
   /**
    * The key for a token's header, or undefined where the issuer has none.
-   * @throws SignetError `issuer-unavailable` when no keys could be had yet
+   * @throws SignetError `issuer-unavailable` when no keys could be had yet, or newer ones are on their way
    */
   find(kid: string | undefined, algorithm: TokenAlgorithm): Promise<CryptoKey | undefined>;
   /**
@@ -16,10 +17,15 @@ export interface KeySource {
    * @throws SignetError `issuer-unavailable` when no keys could be had yet
    */
   published(): Promise<readonly PublishedJwk[]>;
-  /** Gets the keys now, where that takes a request, so that the first token need not wait. */
+  /**
+   * Gets the keys now, where they are missing or old, so that the first token need not wait.
+   * @throws SignetError `issuer-unavailable` when no keys could be had yet
+   */
   warm(): Promise<void>;
   /** Grows when the keys change: what was verified with older ones must be verified again. */
   readonly generation: number;
+  /** When they were last read, in seconds since the epoch; undefined before, and for keys of the configuration. */
+  readonly loadedAt: number | undefined;
 }
 
 /** Keys that the configuration itself holds. */
@@ -29,32 +35,43 @@ export function fixedKeys(keys: JwkSet): KeySource {
     published: async () => keys.published,
     warm: async () => {},
     generation: 0,
+    loadedAt: undefined,
   };
 }
 
 // An issuer publishes a new key before it signs with it; looking again more often than this serves only attackers.
 const cooldownSeconds = 30;
+// While there are no keys at all every request needs them; still not each of them may ask for them.
+const firstCooldownSeconds = 5;
+// A key that an issuer withdraws should not count for longer, whatever age its cache-control allows. It may ask for less.
 const maxAgeSeconds = 600;
+const minAgeSeconds = 60;
+// Longer than a load can take. On Workers the request that began it may be gone before it ends.
+const leaseSeconds = 15;
 
 export interface LoadedKeysOptions {
   readonly issuer: string;
   /** Reads the issuer's JWK Set from where the configuration says. */
-  readonly load: () => Promise<unknown>;
+  readonly load: () => Promise<KeyDocument>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** As {@link Platform.waitUntil}: lets a load go on after the request that began it. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 /**
- * Keys that are read from a URL or a file: again after ten minutes, and once in a cooldown for an unknown `kid`. While
- * the place can't be read the keys at hand go on serving. No read is shared between requests, since Workers forbid
- * waiting for another request's I/O.
+ * Keys that are read from a URL or a file: again after ten minutes, beside the requests, and once in a cooldown for an
+ * unknown `kid`. While the place can't be read the keys at hand go on serving. Only one request at a time reads; the
+ * others take what is there, or are told to come again, since Workers forbid waiting for another request's I/O.
  */
 export class LoadedKeys implements KeySource {
   readonly #options: LoadedKeysOptions;
   #keys: JwkSet | undefined;
   #document = "";
-  #loadedAt = Number.NEGATIVE_INFINITY;
+  #loadedAt: number | undefined;
+  #freshSeconds = maxAgeSeconds;
   #triedAt = Number.NEGATIVE_INFINITY;
+  #loadingUntil = Number.NEGATIVE_INFINITY;
   #generation = 0;
 
   constructor(options: LoadedKeysOptions) {
@@ -65,60 +82,86 @@ export class LoadedKeys implements KeySource {
     return this.#generation;
   }
 
+  get loadedAt(): number | undefined {
+    return this.#loadedAt;
+  }
+
   async warm(): Promise<void> {
-    await this.#load();
+    await this.#current();
   }
 
   async find(kid: string | undefined, algorithm: TokenAlgorithm): Promise<CryptoKey | undefined> {
-    await this.#refresh();
-    const key = await this.#keys?.find(kid, algorithm);
-    if (key !== undefined || !this.#cooledDown()) return key;
-    await this.#load();
-    return this.#keys?.find(kid, algorithm);
+    const keys = await this.#current();
+    const key = await keys.find(kid, algorithm);
+    if (key !== undefined) return key;
+    // Newer ones have come meanwhile.
+    if (this.#keys !== undefined && this.#keys !== keys) return this.#keys.find(kid, algorithm);
+    if (this.#isLoading) throw this.#unavailable("they are being read again", 1);
+    if (!this.#cooledDown(cooldownSeconds)) return undefined;
+    return (await this.#load()).find(kid, algorithm);
   }
 
   async published(): Promise<readonly PublishedJwk[]> {
-    await this.#refresh();
-    return this.#keys?.published ?? [];
+    return (await this.#current()).published;
   }
 
-  async #refresh(): Promise<void> {
-    if (this.#keys === undefined || (this.#age() > maxAgeSeconds && this.#cooledDown())) await this.#load();
+  /** The keys at hand, after they were read again if it is time. */
+  async #current(): Promise<JwkSet> {
+    if (this.#keys === undefined) return this.#first();
+    const age = this.#options.clock() - (this.#loadedAt ?? 0);
+    if (age <= this.#freshSeconds || this.#isLoading || !this.#cooledDown(cooldownSeconds)) return this.#keys;
+    // Keys that nobody asked for in a long time may be long withdrawn: those are worth the wait.
+    if (age > 2 * this.#freshSeconds) return this.#load();
+    const loading = this.#load();
+    this.#options.waitUntil?.(loading);
+    return this.#keys;
   }
 
-  #age(): number {
-    return this.#options.clock() - this.#loadedAt;
+  async #first(): Promise<JwkSet> {
+    if (this.#isLoading) throw this.#unavailable("they are being read", 1);
+    const wait = this.#triedAt + firstCooldownSeconds - this.#options.clock();
+    if (wait > 0) throw this.#unavailable("they could not be read just now", Math.ceil(wait));
+    return this.#load();
   }
 
-  #cooledDown(): boolean {
-    return this.#options.clock() - this.#triedAt > cooldownSeconds;
+  get #isLoading(): boolean {
+    return this.#options.clock() < this.#loadingUntil;
   }
 
-  async #load(): Promise<void> {
+  #cooledDown(seconds: number): boolean {
+    return this.#options.clock() - this.#triedAt > seconds;
+  }
+
+  /** Never rejects once there are keys. */
+  async #load(): Promise<JwkSet> {
     const { issuer, load, clock, logger } = this.#options;
-    this.#triedAt = clock();
+    this.#loadingUntil = clock() + leaseSeconds;
     try {
-      const document = await load();
+      const { document, maxAgeSeconds: age = maxAgeSeconds } = await load();
       const keys = JwkSet.parse(document);
       const text = JSON.stringify(document);
       this.#loadedAt = clock();
-      if (text === this.#document) return;
+      this.#freshSeconds = Math.min(Math.max(age, minAgeSeconds), maxAgeSeconds);
+      if (this.#keys !== undefined && text === this.#document) return this.#keys;
       this.#document = text;
       this.#keys = keys;
       this.#generation++;
       logger.info({ event: "issuer-keys", issuer }, "issuer keys loaded");
+      return keys;
     } catch (error) {
       const { message } = asSignetError(error, "issuer-unavailable");
-      logger.warn(
-        { event: "issuer-keys", issuer, error: message, stale: this.#keys !== undefined },
-        "issuer keys cannot be loaded",
-      );
-      if (this.#keys === undefined) {
-        throw new SignetError("issuer-unavailable", `keys of issuer ${issuer}: ${message}`, {
-          cause: error,
-          retryAfterSeconds: 5,
-        });
-      }
+      const stale = this.#keys !== undefined;
+      logger.warn({ event: "issuer-keys", issuer, error: message, stale }, "issuer keys cannot be loaded");
+      if (this.#keys === undefined) throw this.#unavailable(message, firstCooldownSeconds, error);
+      return this.#keys;
+    } finally {
+      this.#triedAt = clock();
+      this.#loadingUntil = Number.NEGATIVE_INFINITY;
     }
+  }
+
+  #unavailable(reason: string, retryAfterSeconds: number, cause?: unknown): SignetError {
+    const message = `keys of issuer ${this.#options.issuer}: ${reason}`;
+    return new SignetError("issuer-unavailable", message, { cause, retryAfterSeconds });
   }
 }

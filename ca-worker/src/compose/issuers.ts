@@ -1,9 +1,11 @@
 import { AccountPath } from "@signet/shared/account-path";
 import { TrustDomain } from "@signet/shared/spiffe-id";
-import { discoverJwkSet, fetchJwkSet } from "../authenticate/fetch-keys.ts";
+import { parseStrictJson } from "@signet/shared/strict-json";
+import { discoverJwkSet, fetchJwkSet, type KeyDocument } from "../authenticate/fetch-keys.ts";
 import { JwkSet } from "../authenticate/jwk-set.ts";
 import { fixedKeys, type KeySource, LoadedKeys } from "../authenticate/key-source.ts";
 import type { Issuer } from "../authenticate/service-account.ts";
+import { NamePatterns } from "../authorize/name-patterns.ts";
 import type { Platform } from "../compose.ts";
 import { inCluster, type NodeBinding } from "../config/issuer.ts";
 import type { Config, IssuerConfig } from "../config.ts";
@@ -22,7 +24,7 @@ export function composeIssuers(config: Config, platform: Platform, faults: strin
         audiences: issuer.audiences,
         trustDomain: TrustDomain.parse(issuer.trustDomain ?? config.trustDomain),
         path: AccountPath.parse(issuer.path),
-        namespaces: undefined,
+        namespaces: issuer.namespaces && new NamePatterns(issuer.namespaces),
         agents: agentsOf(issuer.nodeBinding ?? config.nodeBinding),
         algorithms: issuer.algorithms,
         maxTokenLifetimeSeconds: issuer.maxTokenLifetime,
@@ -47,17 +49,17 @@ type IssuerSource = { readonly name: string; readonly keys: KeySource } | { read
 /** An issuer's name and keys, or why this platform can't have them. */
 function issuerSource(
   { issuer, keys }: IssuerConfig,
-  { clock, logger, fetch, open, clusterIssuer }: Platform,
+  { clock, logger, fetch, open, clusterIssuer, waitUntil }: Platform,
 ): IssuerSource {
-  const loaded = (name: string, load: () => Promise<unknown>): IssuerSource => ({
+  const loaded = (name: string, load: () => Promise<KeyDocument>): IssuerSource => ({
     name,
-    keys: new LoadedKeys({ issuer: name, load, clock, logger }),
+    keys: new LoadedKeys({ issuer: name, load, clock, logger, waitUntil }),
   });
   if (keys === undefined) {
     if (clusterIssuer === undefined) {
       return { fault: `issuer: "${inCluster}" works on Node in a pod only; name the issuer and its keys` };
     }
-    return loaded(clusterIssuer.name, () => clusterIssuer.load());
+    return loaded(clusterIssuer.name, async () => ({ document: await clusterIssuer.load() }));
   }
   if (typeof keys !== "string") return { name: issuer, keys: fixedKeys(JwkSet.parse(keys)) };
   if (keys === "discovery") return loaded(issuer, () => discoverJwkSet(fetch, issuer));
@@ -66,5 +68,5 @@ function issuerSource(
   if (file === undefined) {
     return { fault: "keys: there are no files on this platform; give the JWK Set itself or a URL" };
   }
-  return loaded(issuer, async () => JSON.parse(await file.read()));
+  return loaded(issuer, async () => ({ document: parseStrictJson(await file.read()) }));
 }

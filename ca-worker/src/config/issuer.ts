@@ -3,7 +3,7 @@ import { tokenAlgorithms } from "@signet/shared/token-rules";
 import * as v from "valibot";
 import { isAllowedKeyUrl } from "../authenticate/fetch-keys.ts";
 import { JwkSet, type JwkSetDocument, jwkSetSchema } from "../authenticate/jwk-set.ts";
-import { day, duration, parsedBy, trustDomain } from "./fields.ts";
+import { day, duration, namespacePattern, parsedBy, trustDomain } from "./fields.ts";
 
 const keysSchema = v.union(
   [
@@ -40,6 +40,7 @@ const issuerRules = {
     v.minLength(1, "at least one audience is needed"),
   ),
   trustDomain: v.optional(trustDomain),
+  namespaces: v.optional(v.pipe(v.array(namespacePattern), v.minLength(1, "leave it out to allow all namespaces"))),
   path: v.optional(v.pipe(v.string(), parsedBy<string>(AccountPath.parse)), defaultAccountPath),
   nodeBinding: v.optional(nodeBindingSchema),
   algorithms: v.optional(v.pipe(v.array(v.picklist(tokenAlgorithms)), v.minLength(1)), [...tokenAlgorithms]),
