@@ -66,11 +66,15 @@ export function parseDenyList(text: string): DenyList {
 const maxFaults = 5;
 
 function readJson(text: string): unknown {
+  let value: unknown;
   try {
-    return parseStrictJson(text);
+    value = parseStrictJson(text);
   } catch (error) {
     throw new SignetError("source-unavailable", asSignetError(error, "malformed-json").message, { cause: error });
   }
+  // To valibot an array is an object with none of the members, which here would deny nobody.
+  if (Array.isArray(value)) throw new SignetError("source-unavailable", "it is an array; an Object is expected");
+  return value;
 }
 
 /**
