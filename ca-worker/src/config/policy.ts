@@ -11,6 +11,7 @@ import { storeLocation } from "./location.ts";
 const maxRules = 20_000;
 const maxCombinations = 200_000;
 const maxDenyLists = 8;
+const maxDnsNames = 16;
 
 export const keyKinds = v.pipe(
   v.array(v.picklist(publicKeyKinds)),
@@ -34,6 +35,9 @@ const ruleScope = {
   serviceAccounts: scope(accountPattern),
 };
 
+const dnsTemplate = v.pipe(v.string(), parsedBy<string>(DnsTemplate.parse));
+const isTemplate = (text: string) => v.is(dnsTemplate, text);
+
 const allowRule = v.pipe(
   v.strictObject({
     ...ruleScope,
@@ -41,12 +45,14 @@ const allowRule = v.pipe(
     keys: v.optional(keyKinds),
     defaultTtl: v.optional(leafLife),
     maxTtl: v.optional(leafLife),
-    dnsNames: v.optional(v.pipe(v.array(v.pipe(v.string(), parsedBy<string>(DnsTemplate.parse))), v.maxLength(16)), []),
+    dnsNames: v.optional(v.pipe(v.array(dnsTemplate), v.maxLength(maxDnsNames, `more than ${maxDnsNames}`)), []),
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
     const { namespaces, serviceAccounts, dnsNames } = dataset.value;
     for (const [at, text] of dnsNames.entries()) {
+      // What is none has its fault already.
+      if (!isTemplate(text)) continue;
       const template = DnsTemplate.parse(text);
       const path = issuePath("dnsNames", at);
       if (!template.tellsNamespaces && !areExact(namespaces)) {
@@ -86,7 +92,11 @@ const denyListPlace = v.pipe(
 /** Who gets certificates, and what they are like. Without it: every account of every issuer. */
 export const policySchema = v.optional(
   v.strictObject({
-    default: v.picklist(["allow", "deny"], 'must be "allow" or "deny": what is done where no rule matches'),
+    // Said in words always: who lists what is allowed must not find later that the rest is allowed too.
+    default: v.optional(
+      v.picklist(["allow", "deny"], 'must be "allow" or "deny": what is done where no rule matches'),
+      "" as never,
+    ),
     rules: v.optional(
       v.pipe(
         v.array(v.variant("effect", [allowRule, denyRule])),
