@@ -196,7 +196,8 @@ describe.each(platforms)("batches on %s", (platform) => {
     expect(status).toBe(413);
   });
 
-  test("refuse a body that is too large and says no length", async () => {
+  test("refuse a body that is too large and says no length", async ({ skip }) => {
+    if (platform === "lambda") skip("beyond 6 MB AWS itself answers 413");
     const part = new Uint8Array(1024 * 1024).fill(0x20);
     let left = Math.ceil(maxBatchBytes / part.length) + 1;
     const body = new ReadableStream({

@@ -1,6 +1,7 @@
 import { nodeTokenHeader } from "@signet/shared/ca-api";
 import { agentServiceAccount, type CaConfig, caConfig } from "../support/ca-config.ts";
 import { startCaInProcess } from "../support/ca-in-process.ts";
+import { startCaInLambda } from "../support/ca-lambda.ts";
 import { type RunningCa, startCaProcess } from "../support/ca-process.ts";
 import { startCaInWorkerd } from "../support/ca-workerd.ts";
 import { makeCsr } from "../support/csr.ts";
@@ -30,6 +31,11 @@ const table = {
   "in-process": { start: (config) => startCaInProcess(config), thorough: true },
   node: { start: async (config, folder) => overHttp(await startCaProcess({ folder, config })), thorough: false },
   workerd: { start: async (config, folder) => overHttp(await startCaInWorkerd({ folder, config })), thorough: true },
+  // What no client library would send never gets through AWS' own front.
+  lambda: {
+    start: async (config, folder) => ({ ...overHttp(await startCaInLambda({ folder, config })), url: undefined }),
+    thorough: true,
+  },
 } as const satisfies Record<string, PlatformEntry>;
 
 export type Platform = keyof typeof table;

@@ -7,11 +7,13 @@ import { runToEnd } from "./processes.ts";
 export const repoRoot = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
 export const caProgram = join(repoRoot, "ca-worker/bin/signet-ca.js");
+/** The AWS Lambda function as it is built. */
+export const lambdaBundle = join(repoRoot, "ca-worker/dist/lambda/index.mjs");
 export const agentProgram = join(repoRoot, "node-agent/bin/signet-agent.js");
 
-/** Our environment without what would configure our programs: a test says all of it on their command lines. */
+/** Our environment without what would configure our programs: a test says all of it itself. */
 export function plainEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("SIGNET_")));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:SIGNET|AWS)_/.test(name)));
 }
 
 const bundles = ["ca-worker/dist/signet-ca.js", "node-agent/dist/signet-agent.js"];
