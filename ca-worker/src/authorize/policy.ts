@@ -39,11 +39,13 @@ export function entitle(caller: Caller, policy: Policy): Awaitable<Entitlement> 
 }
 
 /**
- * Reads the deny lists that are due, once for those who then ask {@link entitle} many times. A list that can't be read
- * makes those fail.
+ * Reads the deny lists that are due, once for those who then ask {@link entitle} many times.
+ * @returns why {@link entitle} fails for everybody; undefined where it does not
  */
-export async function refreshDenyLists({ denyLists }: Policy): Promise<void> {
-  await Promise.allSettled(denyLists.map(async (source) => source.current()));
+export async function refreshDenyLists({ denyLists }: Policy): Promise<SignetError | undefined> {
+  const reads = await Promise.allSettled(denyLists.map(async (source) => source.current()));
+  const failed = reads.find((read) => read.status === "rejected");
+  return failed && asSignetError(failed.reason, "cannot-sign");
 }
 
 function decideBy(lists: readonly DenyList[], caller: Caller, policy: Policy): Entitlement {
