@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startAgent } from "../support/agent-process.ts";
 import { Chromium, findChromium, type Page } from "../support/chromium.ts";
+import { faintTexts } from "../support/faint-texts.ts";
 import { until } from "../support/poll.ts";
 import { freePort } from "../support/ports.ts";
 import { ensureBuilt, repoRoot } from "../support/repo.ts";
@@ -157,7 +158,7 @@ describe.skipIf(missing)("the page", () => {
     await page.untilText("#rows", /Renewal fails.*Renewal fails/s);
     await page.screenshot(join(pictures, `${name}.png`), true);
     expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
-    expect(await page.evaluate<string[]>(`(${findFaintTexts})()`)).toEqual([]);
+    expect(await faintTexts(page)).toEqual([]);
     // However it is laid out, to a screen reader it is a table.
     const { nodes } = await page.call("Accessibility.getFullAXTree");
     const roles = (nodes as { role: { value: string } }[]).map(({ role }) => role.value);
@@ -218,35 +219,4 @@ describe.skipIf(missing)("the page", () => {
 
 function problem(code: string, title: string): string {
   return JSON.stringify({ type: `urn:signet:problem:${code}`, title, status: 503, requestId: "request-1" });
-}
-
-/** Texts of a page whose contrast is below WCAG's 4.5; runs in the page. */
-function findFaintTexts(): string[] {
-  const context = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", {
-    willReadFrequently: true,
-  }) as CanvasRenderingContext2D;
-  const luminance = (...colors: string[]) => {
-    for (const color of colors) {
-      context.fillStyle = color;
-      context.fillRect(0, 0, 1, 1);
-    }
-    const [r = 0, g = 0, b = 0] = [...context.getImageData(0, 0, 1, 1).data].map((byte) => {
-      const part = byte / 255;
-      return part <= 0.040_45 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  return [...document.querySelectorAll<HTMLElement>("body *")].flatMap((element) => {
-    const own = [...element.childNodes].filter(({ nodeType }) => nodeType === Node.TEXT_NODE);
-    const text = own.map(({ textContent }) => textContent?.trim()).join("");
-    if (text === "" || !element.checkVisibility()) return [];
-    const behind: string[] = [];
-    for (let at: HTMLElement | null = element; at !== null; at = at.parentElement) {
-      behind.unshift(getComputedStyle(at).backgroundColor);
-    }
-    const ground = luminance(...behind);
-    const ink = luminance(...behind, getComputedStyle(element).color);
-    const contrast = (Math.max(ground, ink) + 0.05) / (Math.min(ground, ink) + 0.05);
-    return contrast < 4.5 ? [`${text.slice(0, 40)}: ${contrast.toFixed(2)}`] : [];
-  });
 }
