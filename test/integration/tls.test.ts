@@ -10,6 +10,7 @@ import { until } from "../support/poll.ts";
 import { freePort } from "../support/ports.ts";
 import { Program } from "../support/processes.ts";
 import { agentProgram, caProgram } from "../support/repo.ts";
+import { makeServerCertificate } from "../support/server-certificate.ts";
 import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
 import { makeWorkFolder, type WorkFolder } from "../support/work-folder.ts";
 
@@ -20,24 +21,11 @@ let caUrl: string;
 const node = makeNode("node-1");
 const at = (name: string) => join(folder.path, name);
 
-/** A server certificate for 127.0.0.1 that vouches for itself, as PEM files NAME.pem and NAME.key. */
-function makeServerCertificate(name: string): void {
-  const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"];
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  execFileSync(
-    "openssl",
-    ["req", "-x509", ...key, ...subject, "-keyout", at(`${name}.key`), "-out", at(`${name}.pem`)],
-    {
-      stdio: "pipe",
-    },
-  );
-}
-
 beforeAll(async () => {
   folder = await makeWorkFolder("tls");
   issuer = await TokenIssuer.create();
   await issuer.writeToken(at("node-token"), makePod(agentServiceAccount.namespace, agentServiceAccount.name, node));
-  for (const name of ["server", "other"]) makeServerCertificate(name);
+  for (const name of ["server", "other"]) makeServerCertificate(folder.path, name);
   writeFileSync(at("ca.json"), JSON.stringify(caConfig({ keys: issuer.jwks })));
   const listen = `127.0.0.1:${await freePort()}`;
   caUrl = `https://${listen}`;

@@ -1,17 +1,8 @@
 import { asSignetError } from "@signet/shared/errors";
 import { Command, CommanderError } from "commander";
 import { authorityCommand } from "./authority.ts";
+import { ExitCode, exitCodeOf, exitCodesHelp } from "./exit-codes.ts";
 import { serveCommand } from "./serve.ts";
-
-/** Exit codes, after sysexits.h: 0 done, 2 wrong usage or configuration, 69 something needed is not there, 1 a fault of ours. */
-const exitCodes: Readonly<Record<string, number>> = {
-  "config-invalid": 2,
-  "authority-invalid": 69,
-  "authority-unavailable": 69,
-  "source-unavailable": 69,
-  "cannot-sign": 69,
-  "issuer-unavailable": 69,
-};
 
 const program = new Command("signet-ca")
   .description("Signet's certificate authority: X.509 identities for the workloads of a service mesh")
@@ -19,7 +10,8 @@ const program = new Command("signet-ca")
   .exitOverride()
   .showHelpAfterError("(see --help)")
   .addCommand(serveCommand())
-  .addCommand(authorityCommand());
+  .addCommand(authorityCommand())
+  .addHelpText("after", exitCodesHelp);
 for (const command of program.commands) {
   command.exitOverride().showHelpAfterError("(see --help)");
   for (const step of command.commands) step.exitOverride().showHelpAfterError("(see --help)");
@@ -29,10 +21,10 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : 2;
+    process.exitCode = error.exitCode === 0 ? ExitCode.done : ExitCode.usage;
   } else {
     const { code, message } = asSignetError(error, "internal");
     process.stderr.write(`signet-ca: ${message}\n`);
-    process.exitCode = exitCodes[code] ?? 1;
+    process.exitCode = exitCodeOf(code);
   }
 }

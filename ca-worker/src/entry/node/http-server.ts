@@ -7,6 +7,7 @@ import {
   type ServerHttp2Session,
 } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { maxTokenCharacters } from "@signet/shared/ca-api";
 import { SignetError } from "@signet/shared/errors";
 import { guardSession } from "./http2-sessions.ts";
@@ -75,7 +76,11 @@ const http2Limits = {
 export function createHttpServer({ listener, tls, limits, onAbuse = () => {} }: HttpServerOptions): HttpServer {
   const { requestTimeoutMs, idleTimeoutMs, maxConnections } = { ...usualLimits, ...limits };
   const http1 = {
-    ...{ headersTimeout: requestTimeoutMs, requestTimeout: requestTimeoutMs, connectionsCheckingInterval: 1_000 },
+    ...{
+      headersTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
+    },
     ...{ keepAliveTimeout: idleTimeoutMs, maxHeaderSize: maxHeaderBytes },
   };
   const server =
@@ -85,10 +90,23 @@ export function createHttpServer({ listener, tls, limits, onAbuse = () => {} }: 
   // The server of HTTP/2 takes those of HTTP/1.1 as members only, and all of them before it listens.
   Object.assign(server, http1, { maxConnections, timeout: idleTimeoutMs });
   const sockets = new Set<Socket>();
+  // Connections of HTTP/1.1 before their first request: to node:http they are not idle.
+  const unused = new Set<Socket>();
+  const awaitRequest = (socket: Socket) => {
+    unused.add(socket);
+    socket.once("close", () => unused.delete(socket));
+  };
   const sessions = new Set<ServerHttp2Session>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
+    if (tls === undefined) awaitRequest(socket);
+  });
+  server.on("secureConnection", (socket: TLSSocket) => {
+    if (socket.alpnProtocol !== "h2") awaitRequest(socket);
+  });
+  server.on("request", (incoming: IncomingMessage) => {
+    if (incoming.httpVersionMajor === 1) unused.delete(incoming.socket);
   });
   server.on("drop", () => onAbuse("too-many-connections"));
   server.on("tlsClientError", () => onAbuse("handshake"));
@@ -110,8 +128,9 @@ export function createHttpServer({ listener, tls, limits, onAbuse = () => {} }: 
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        // GOAWAY: streams that are open are answered, new ones go elsewhere (RFC 9113 section 6.8).
+        // GOAWAY: streams that are open are answered, new ones go elsewhere (RFC 9113 §6.8). Node 20 leaves this to us.
         for (const session of sessions) session.close();
+        for (const socket of unused) socket.destroy();
       }),
     destroy() {
       for (const socket of sockets) socket.destroy();

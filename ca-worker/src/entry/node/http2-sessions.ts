@@ -1,4 +1,5 @@
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import { SignetError } from "@signet/shared/errors";
 
 const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM } = constants;
 
@@ -23,7 +24,7 @@ export function guardSession(session: ServerHttp2Session, { streamTimeoutMs, onA
     at = now;
     if (left >= 0 || session.destroyed) return;
     onAbuse("http2-flood");
-    session.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM);
+    session.destroy(new SignetError("rate-limited", "flood of frames"), NGHTTP2_ENHANCE_YOUR_CALM);
   };
   session.on("ping", spend);
   session.on("remoteSettings", spend);

@@ -1,10 +1,10 @@
-import { execFileSync } from "node:child_process";
-import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { get } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { makeServerCertificate } from "../../../../test/support/server-certificate.ts";
 import { makeLogger } from "../../../../test/support/test-logger.ts";
 import { TokenIssuer } from "../../../../test/support/token-issuer.ts";
 import { makeWorkFolder, type WorkFolder } from "../../../../test/support/work-folder.ts";
@@ -167,19 +167,8 @@ describe("serve on Node", () => {
   });
 
   describe("https", () => {
-    const file = (name: string) => join(folder.path, name);
-    function makeCertificate(): { certificate: string; key: string } {
-      const tls = { certificate: file("tls.pem"), key: file("tls.key") };
-      const args = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=ca", "-days", "1"];
-      const san = ["-addext", "subjectAltName=IP:127.0.0.1"];
-      execFileSync("openssl", ["req", "-x509", ...args, ...san, "-keyout", tls.key, "-out", tls.certificate], {
-        stdio: "ignore",
-      });
-      return tls;
-    }
-
     test("with a certificate", async () => {
-      const tls = makeCertificate();
+      const tls = makeServerCertificate(folder.path, "tls");
       const { url } = await start({ tls });
       expect(url).toMatch(/^https:/);
       const ca = await readFile(tls.certificate, "utf8");
@@ -192,20 +181,10 @@ describe("serve on Node", () => {
       expect(status).toBe(200);
     });
 
-    test.each<{ rule: string; spoil: (tls: { certificate: string; key: string }) => unknown }>([
-      { rule: "a file is missing", spoil: (tls) => Object.assign(tls, { key: file("none") }) },
-      { rule: "the key is none", spoil: (tls) => writeFile(tls.key, "key") },
-      { rule: "the certificate is none", spoil: (tls) => writeFile(tls.certificate, "certificate") },
-      {
-        rule: "the key is of another certificate",
-        spoil: (tls) =>
-          execFileSync("openssl", ["genpkey", "-algorithm", "ed25519", "-out", tls.key], { stdio: "ignore" }),
-      },
-    ])("is a fault of the configuration when $rule", async ({ spoil }) => {
-      const tls = makeCertificate();
-      await chmod(tls.key, 0o600);
-      await spoil(tls);
-      await expect(start({ tls })).rejects.toMatchObject({ name: "SignetError", code: "config-invalid" });
+    test("is a fault of the configuration when the files are no pair", async () => {
+      const { certificate } = makeServerCertificate(folder.path, "tls");
+      const { key } = makeServerCertificate(folder.path, "other");
+      await expect(start({ tls: { certificate, key } })).rejects.toMatchObject({ code: "config-invalid" });
     });
   });
 });

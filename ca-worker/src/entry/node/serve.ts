@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
 import { toHex } from "@signet/shared/base64";
 import type { Logger } from "@signet/shared/deps";
@@ -9,6 +10,7 @@ import type { Config } from "../../config.ts";
 import type { ObjectName } from "../../object-name.ts";
 import { adminApp, adminRoutes } from "./admin.ts";
 import { answering, answerUnreadable } from "./answer.ts";
+import { docsAnswer } from "./docs/answer.ts";
 import { closeServer, Drain } from "./drain.ts";
 import { makeFirstAuthority, warmKeys } from "./first-start.ts";
 import { createHttpServer, type HttpServer, type ServerLimits } from "./http-server.ts";
@@ -16,9 +18,11 @@ import { type ClusterOptions, clusterAccess, podCluster } from "./kubernetes/acc
 import { ApiServer } from "./kubernetes/api-server.ts";
 import { RootsPublisher } from "./kubernetes/publish-roots.ts";
 import { meteredAudit } from "./metrics/audit.ts";
+import { authorityMetrics } from "./metrics/authorities.ts";
+import { abuseCounter, connectionMetrics } from "./metrics/connections.ts";
 import { requestMetrics } from "./metrics/requests.ts";
 import { meteredCrypto } from "./metrics/signing.ts";
-import { abuseCounter, authorityMetrics, connectionMetrics } from "./metrics/state.ts";
+import { sinkMetrics } from "./metrics/sinks.ts";
 import { findClusterIssuer, nodePlatform } from "./platform.ts";
 import { repeating } from "./retry.ts";
 import type { ServerCertificate } from "./server-certificate.ts";
@@ -69,6 +73,8 @@ export interface Running {
 const renewalLookSeconds = 30;
 // A certificate in a mounted Secret is there a minute after it was made; reading two small files costs nothing.
 const filesLookSeconds = 5;
+// Audit events that wait for a sink that was down.
+const flushSeconds = 5;
 
 /** Runs the CA on Node. */
 export async function serve(options: ServeOptions): Promise<Running> {
@@ -89,6 +95,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
 
   const certificate = await makeCertificate(tls, authorities.own, platform);
   const routes = adminRoutes(registry);
+  app.get("/docs", docsAnswer(deps.issuers));
   if (admin === undefined) app.route("/", routes);
   const drain = new Drain();
   const requests = requestMetrics(
@@ -105,11 +112,13 @@ export async function serve(options: ServeOptions): Promise<Running> {
   });
   authorityMetrics(authorities, registry);
   connectionMetrics(server, certificate, registry);
+  sinkMetrics(deps.auditSinks, registry);
   const url = await listen(server, certificate === undefined ? "http" : "https", options);
   const adminServer = admin && createHttpServer({ listener: getRequestListener(adminApp(routes, answer).fetch) });
   const adminUrl = admin && adminServer && (await listen(adminServer, "http", admin));
 
-  const endings: (() => void)[] = [];
+  const flush = () => Promise.all(deps.auditSinks.map((sink) => sink.flush()));
+  const endings = [repeating(() => flush().then(() => flushSeconds))];
   if (certificate !== undefined) {
     const seconds = certificate instanceof TlsFilesCertificate ? filesLookSeconds : renewalLookSeconds;
     endings.push(repeating(() => certificate.renew(server).then(() => seconds)));
@@ -126,6 +135,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
       await drain.begin(drainSeconds);
       for (const end of endings) end();
       await closeServer(server, patienceSeconds, logger);
+      await Promise.race([flush(), sleep(patienceSeconds * 1000, undefined, { ref: false })]);
       // Last, so that the end can be watched.
       if (adminServer !== undefined) await closeServer(adminServer, 1, logger);
     },
