@@ -1,3 +1,4 @@
+import { SignetError } from "@signet/shared/errors";
 import * as v from "valibot";
 
 /**
@@ -28,6 +29,9 @@ export interface HttpResult {
   readonly isBase64Encoded: false;
 }
 
+// Fetch standard §2.2.1, forbidden methods.
+const noRequest = new Set(["CONNECT", "TRACE", "TRACK"]);
+
 /** The event, or what to tell the operator whose function got another. */
 export function parseEvent(event: unknown): HttpEvent | { readonly unsupported: string; readonly http: boolean } {
   const parsed = v.safeParse(httpEvent, event);
@@ -46,10 +50,13 @@ export function parseEvent(event: unknown): HttpEvent | { readonly unsupported: 
 
 /**
  * The request that an event stands for.
- * @throws TypeError for a method that no request can have, such as CONNECT
+ * @throws SignetError `method-not-allowed` for a method that no request can have, such as CONNECT
  */
-export function requestOf(event: HttpEvent, signal: AbortSignal): Request {
+export function requestOf(event: HttpEvent): Request {
   const { method } = event.requestContext.http;
+  if (!/^[a-z]{1,20}$/i.test(method) || noRequest.has(method.toUpperCase())) {
+    throw new SignetError("method-not-allowed", method);
+  }
   const headers = new Headers();
   for (const [name, value] of Object.entries(event.headers)) {
     try {
@@ -65,7 +72,7 @@ export function requestOf(event: HttpEvent, signal: AbortSignal): Request {
   headers.delete("transfer-encoding");
   headers.delete("content-length");
   if (body !== null) headers.set("content-length", `${body.length}`);
-  return new Request(urlOf(event), { method, headers, body, signal });
+  return new Request(urlOf(event), { method, headers, body });
 }
 
 export async function resultOf(response: Response): Promise<HttpResult> {

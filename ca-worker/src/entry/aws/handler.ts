@@ -1,6 +1,7 @@
-import type { Awaitable } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { problemResponse } from "../../respond/problem.ts";
+import { within } from "../../time-limit.ts";
+import { systemTimer } from "../timer.ts";
 import { type HttpResult, parseEvent, requestOf, resultOf } from "./event.ts";
 import type { LambdaLogger } from "./log.ts";
 
@@ -15,14 +16,14 @@ export type LambdaHandler = (event: unknown, context: LambdaContext) => Promise<
 /** What a handler serves. */
 export interface Served {
   /** The app, or the reason why there is none. */
-  answer(request: Request): Awaitable<Response>;
+  answer(request: Request): Promise<Response>;
   /** Sends on its way what waits to be reported. Never fails. */
   flush(): Promise<unknown>;
 }
 
 // Lambda ends a function that is late, and its client sees a 502 that says nothing; this much before, we say something.
 const marginMs = 500;
-// Once the answer is given Lambda freezes the function, so that reports go first; but a place that takes none is not waited for.
+// How long an answer waits for a place that takes no reports.
 const maxFlushMs = 500;
 
 /** The function's handler. It answers every HTTP event of payload format 2.0; for another it fails, and the log says why. */
@@ -37,41 +38,22 @@ export function createHandler({ answer, flush }: Served, logger: LambdaLogger): 
       if (!parsed.http) throw error;
       return fail(error);
     }
-    const aborter = new AbortController();
-    let request: Request;
+    const patience = () => context.getRemainingTimeInMillis() - marginMs;
     try {
-      request = requestOf(parsed, aborter.signal);
-    } catch (cause) {
-      return fail(new SignetError("method-not-allowed", parsed.requestContext.http.method, { cause }));
-    }
-    try {
-      const response = await within(context.getRemainingTimeInMillis() - marginMs, answer(request));
-      if (response !== undefined) {
-        await within(Math.min(maxFlushMs, context.getRemainingTimeInMillis() - marginMs), flush());
-        return response;
-      }
-      aborter.abort();
-      logger.error({ event: "time-limit" }, "the request took as long as the function may run");
-      return fail(new SignetError("cannot-sign", "out of time"));
+      const response = await within(patience(), systemTimer, answer(requestOf(parsed)), outOfTime);
+      // Once the answer is given Lambda freezes the function, so that reports go first.
+      await within(Math.min(maxFlushMs, patience()), systemTimer, flush(), outOfTime).catch(() => undefined);
+      return response;
     } catch (error) {
-      const { name } = asSignetError(error, "internal");
-      logger.error({ event: "internal", error: name }, "request failed");
-      return fail(new SignetError("internal", name));
+      const known = asSignetError(error, "internal");
+      logger.error({ event: "request-failed", code: known.code }, "request failed");
+      return fail(known);
     }
   }
 
   return (event, context) => logger.during(context.awsRequestId, async () => resultOf(await handle(event, context)));
 }
 
-/** What `work` gives, or undefined when it takes longer. */
-export async function within<T>(ms: number, work: Awaitable<T>): Promise<T | undefined> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), Math.max(0, ms));
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function outOfTime(): SignetError {
+  return new SignetError("cannot-sign", "the function may run no longer");
 }

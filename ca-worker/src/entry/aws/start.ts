@@ -7,9 +7,11 @@ import type { Environment } from "../../aws/credentials.ts";
 import { type Composed, compose } from "../../compose.ts";
 import { parseConfig } from "../../config.ts";
 import { problemResponse } from "../../respond/problem.ts";
+import { within } from "../../time-limit.ts";
 import { nodeCrypto } from "../node/crypto.ts";
 import { environmentSource, fileSource } from "../node/text-sources.ts";
-import { type Served, within } from "./handler.ts";
+import { systemTimer } from "../timer.ts";
+import type { Served } from "./handler.ts";
 import type { LambdaLogger } from "./log.ts";
 import { awsSecret } from "./secret.ts";
 
@@ -38,6 +40,7 @@ export async function start(options: StartOptions): Promise<Served> {
     const { text, source } = await readConfig(environment, folder);
     const composed = compose(parseConfig(text, source), source, {
       clock,
+      setTimer: systemTimer,
       fetch,
       logger,
       crypto: nodeCrypto,
@@ -51,13 +54,16 @@ export async function start(options: StartOptions): Promise<Served> {
     const app = createApp(composed);
     await preload(composed, preloadMs);
     return {
-      answer: (request) => app.fetch(request),
+      answer: async (request) => app.fetch(request),
       flush: () => Promise.allSettled(composed.auditSinks.map((sink) => sink.flush())),
     };
   } catch (error) {
     const { code, message } = asSignetError(error, "config-invalid");
     logger.error({ event: "config", code, error: message }, "the function is not configured");
-    return { answer: () => problemResponse(new SignetError("cannot-sign", message), "startup"), flush: async () => {} };
+    return {
+      answer: async () => problemResponse(new SignetError("cannot-sign", message), "startup"),
+      flush: async () => {},
+    };
   }
 }
 
@@ -79,5 +85,9 @@ async function readConfig(environment: Environment, folder: string): Promise<{ t
 /** What cannot be had now is told by its own log line, and asked for again by the requests that need it. */
 async function preload({ authorities, issuers }: Composed, limitMs: number): Promise<void> {
   const loading = [...[...authorities].map((source) => source.current()), ...issuers.map(({ keys }) => keys.warm())];
-  await within(limitMs, Promise.allSettled(loading));
+  await within(limitMs, systemTimer, Promise.allSettled(loading), tooLong).catch(() => undefined);
+}
+
+function tooLong(): SignetError {
+  return new SignetError("source-unavailable", "keys and authorities are not all at hand in time");
 }
