@@ -1,16 +1,19 @@
 import { toHex } from "@signet/shared/base64";
-import type { Logger } from "@signet/shared/deps";
+import type { Logger, SetTimer } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { Hono } from "hono";
 import type { Issuer } from "./authenticate/service-account.ts";
 import type { IssueDeps } from "./issue.ts";
+import { commonHeaders } from "./respond/headers.ts";
 import { problemResponse, publicCode } from "./respond/problem.ts";
 import { batch } from "./routes/batch.ts";
 import { certificates } from "./routes/certificates.ts";
 import { health } from "./routes/health.ts";
+import { allowedMethods } from "./routes/methods.ts";
 import { openApi } from "./routes/openapi.ts";
 import { tokenIssuers } from "./routes/token-issuers.ts";
 import { spiffeBundleEndpoint, trustBundle } from "./routes/trust-bundle.ts";
+import { within } from "./time-limit.ts";
 
 export interface AppEnv {
   readonly Variables: { readonly requestId: string };
@@ -19,28 +22,22 @@ export interface AppEnv {
 export interface AppDeps extends IssueDeps {
   readonly issuers: readonly Issuer[];
   readonly logger: Logger;
+  readonly setTimer: SetTimer;
 }
 
 const batchPath = "/v1/certificates/batch";
 
-/** Methods of each path, for the 405 of the others (RFC 9110 §15.5.6). */
-const allowedMethods: Readonly<Record<string, string>> = {
-  "/v1/certificates": "POST",
-  [batchPath]: "POST",
-  "/v1/trust-bundle": "GET, HEAD",
-  "/v1/token-issuers": "GET, HEAD",
-  "/.well-known/spiffe-bundle": "GET, HEAD",
-  "/openapi.json": "GET, HEAD",
-  "/healthz": "GET, HEAD",
-  "/readyz": "GET, HEAD",
-};
+// Longer than anything that a request waits for may take by itself; whatever still hangs then must not hold its client.
+const requestMilliseconds = 20_000;
 
 /** The CA as a function from request to response: the same on every platform. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.use(async (context, next) => {
-    context.set("requestId", toHex(deps.crypto.random(8)));
-    await next();
+    const requestId = toHex(deps.crypto.random(8));
+    context.set("requestId", requestId);
+    for (const [name, value] of Object.entries(commonHeaders(requestId))) context.header(name, value);
+    await within(requestMilliseconds, deps.setTimer, next(), overdue);
   });
   const tellInternal = (error: SignetError, requestId: string, path: string) => {
     // The frames only: a message may quote what the request held.
@@ -57,10 +54,13 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/v1/token-issuers", tokenIssuers(deps));
   app.route("/.well-known/spiffe-bundle", spiffeBundleEndpoint(deps.authorities));
   app.route("/openapi.json", openApi(deps.issuers, deps.crypto));
-  app.route("/", health(deps.authorities));
+  app.route("/", health(deps.authorities, deps.policy));
   app.notFound((context) => {
-    const allow = allowedMethods[context.req.path];
-    const error = new SignetError(allow === undefined ? "not-found" : "method-not-allowed", context.req.path);
+    const { path, method } = context.req;
+    const allow = allowedMethods(app, path);
+    // Without a word of other origins (CORS): no page has business here.
+    if (method === "OPTIONS" && allow !== undefined) return context.body(null, 204, { allow });
+    const error = new SignetError(allow === undefined ? "not-found" : "method-not-allowed", path);
     const response = problemResponse(error, context.get("requestId"));
     if (allow !== undefined) response.headers.set("allow", allow);
     return response;
@@ -72,4 +72,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     return problemResponse(known, requestId);
   });
   return app;
+}
+
+function overdue(): SignetError {
+  return new SignetError("cannot-sign", `the request was not done within ${requestMilliseconds / 1_000} s`);
 }

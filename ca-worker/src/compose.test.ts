@@ -15,6 +15,7 @@ const config = (...issuers: object[]) =>
   );
 const platform = (clusterIssuer?: ClusterIssuer): Platform => ({
   clock: () => 1_000,
+  setTimer: () => () => {},
   fetch: async () => new Response("{}", { status: 500 }),
   logger: makeLogger(),
   crypto: webCrypto,

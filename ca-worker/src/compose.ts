@@ -1,8 +1,9 @@
-import type { Clock, Fetch, Logger } from "@signet/shared/deps";
+import type { Clock, Fetch, Logger, SetTimer } from "@signet/shared/deps";
 import { configError } from "@signet/shared/faults";
 import type { AppDeps } from "./app.ts";
 import { type OpenAudit, openAudit } from "./audit/open.ts";
 import type { AuditSink } from "./audit/sink.ts";
+import type { FetchTrusting } from "./authenticate/review-call.ts";
 import { TokenVerifier } from "./authenticate/service-account.ts";
 import { composeAuthorities } from "./compose/authorities.ts";
 import { composeIssuers } from "./compose/issuers.ts";
@@ -26,6 +27,7 @@ export interface ClusterIssuer {
 /** What a platform brings. */
 export interface Platform {
   readonly clock: Clock;
+  readonly setTimer: SetTimer;
   readonly fetch: Fetch;
   readonly logger: Logger;
   readonly crypto: Crypto;
@@ -33,6 +35,8 @@ export interface Platform {
   open(location: string): TextSource | undefined;
   /** The issuer `in-cluster`; undefined where there is no cluster around, or where no issuer asks for it. */
   readonly clusterIssuer: ClusterIssuer | undefined;
+  /** Requests to servers with a certificate of a private authority; a platform without it knows public ones only. */
+  readonly fetchTrusting?: FetchTrusting | undefined;
   /** A sink that is a binding of this platform; undefined where it has none of that kind and name. */
   openSink?(sink: BindingSink): AuditSink | undefined;
   /** A binding that counts for all instances; undefined where the platform has none of that name. */
@@ -70,6 +74,7 @@ export function compose(config: Config, source: string, platform: Platform): Com
     recent: new RecentCertificates({ clock, mayWait: platform.waitUntil === undefined }),
     crypto,
     ...audit,
+    setTimer: platform.setTimer,
     logger,
   };
 }

@@ -1,4 +1,5 @@
 import type { Certificate, CertificateRequest } from "@signet/shared/ca-api";
+import type { SetTimer } from "@signet/shared/deps";
 import type { Audit } from "./audit.ts";
 import { authenticate, authenticateAgent, authenticateWorkload, type Tokens } from "./authenticate/caller.ts";
 import type { TokenVerifier, VerifiedToken } from "./authenticate/service-account.ts";
@@ -22,6 +23,7 @@ export interface IssueDeps {
   readonly recent: RecentCertificates;
   readonly crypto: Crypto;
   readonly audit: Audit;
+  readonly setTimer: SetTimer;
 }
 
 /** Step 1: the caller, by both tokens. Before any byte of the body is read. */

@@ -1,7 +1,7 @@
-import type { Clock, Logger } from "@signet/shared/deps";
+import type { Clock, Logger, SetTimer } from "@signet/shared/deps";
 import type { Metrics } from "./metrics.ts";
 
-export type Cancel = () => void;
+export type { Cancel } from "@signet/shared/deps";
 
 /** The outside world as the agent's core sees it; the clock is wall-clock time in seconds. */
 export interface Deps {
@@ -10,8 +10,7 @@ export interface Deps {
   readonly monotonic: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Runs `run` once after `milliseconds`, which never exceeds what a timer can hold. */
-  readonly setTimer: (run: () => void, milliseconds: number) => Cancel;
+  readonly setTimer: SetTimer;
   readonly log: Logger;
   readonly metrics: Metrics;
 }

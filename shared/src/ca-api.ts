@@ -23,7 +23,7 @@ export const certificateRequest = v.strictObject({
   ttlSeconds: v.optional(
     v.pipe(
       v.number(),
-      v.integer(),
+      v.safeInteger(),
       v.minValue(1),
       v.description("Wished life in seconds; the CA shortens it to its policy."),
     ),

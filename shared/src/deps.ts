@@ -5,6 +5,11 @@ export type Clock = () => number;
 
 export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 
+export type Cancel = () => void;
+
+/** Runs `run` once after `milliseconds`, which never exceeds what a timer can hold. */
+export type SetTimer = (run: () => void, milliseconds: number) => Cancel;
+
 /** A value, or a promise of it: what runs without waiting on one platform may have to wait on another. */
 export type Awaitable<T> = T | Promise<T>;
 

@@ -18,6 +18,7 @@ export const caErrorCodes = [
   "method-not-allowed",
   "body-too-large",
   "unsupported-media-type",
+  "request-timeout",
   "rate-limited",
   "issuer-unavailable",
   "cannot-sign",

@@ -5,6 +5,7 @@ import { compose } from "@signet/ca/compose";
 import { parseConfig } from "@signet/ca/config";
 import type { Crypto } from "@signet/ca/crypto";
 import { nodeCrypto } from "@signet/ca/entry/node/crypto";
+import { systemTimer } from "@signet/ca/entry/timer";
 import { webCrypto } from "@signet/ca/webcrypto";
 import { nodeTokenHeader } from "@signet/shared/ca-api";
 import { ecdsaSignatureToRaw } from "@signet/shared/der";
@@ -78,6 +79,7 @@ async function appWith(issuer: TokenIssuer, platformCrypto: Crypto, workloads: r
   const app = createApp(
     compose(config, "bench", {
       clock: () => Date.now() / 1000,
+      setTimer: systemTimer,
       fetch,
       logger: silent,
       crypto: platformCrypto,

@@ -44,6 +44,6 @@ describe.each(platforms)("token issuers on %s", (platform) => {
 
   test("other methods: 405", async () => {
     const response = await bench.fetch("/v1/token-issuers", { method: "POST" });
-    expect([response.status, response.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+    expect([response.status, response.headers.get("allow")]).toEqual([405, "GET, HEAD, OPTIONS"]);
   });
 });

@@ -51,7 +51,19 @@ export async function makeExamples() {
 
   const item = v.parse(batchItem, { token, ...request });
   const batchRequest = { requests: [item, { ...item, csr: makeCsr({ uris: [`${spiffeId}-2`] }) }] };
-  const problems: Record<Exclude<CaErrorCode, "rate-limited">, Response> = {
+  const slow = await startCaInProcess(config, {
+    setTimer(run, milliseconds) {
+      // Of the two times that pass, the one for the body.
+      if (milliseconds < 10_000) run();
+      return () => {};
+    },
+  });
+  const limited = await startCaInProcess({
+    ...config,
+    rateLimits: { perNode: { certificates: 1, per: "1m" } },
+  });
+  await post(request, {}, limited);
+  const problems: Record<CaErrorCode, Response> = {
     "malformed-request": await post("{}"),
     "malformed-csr": await withCsr(makeCsr({ signWith: makeKey() })),
     "csr-not-allowed": await withCsr(makeCsr({ names: [dnsName("example.com")] })),
@@ -64,6 +76,8 @@ export async function makeExamples() {
     "method-not-allowed": await ca.fetch("/v1/certificates"),
     "body-too-large": await post(JSON.stringify({ csr: "x".repeat(70_000) }), { "content-length": "70010" }),
     "unsupported-media-type": await post(request, { "content-type": "text/plain" }),
+    "request-timeout": await post(request, {}, slow),
+    "rate-limited": await post(request, {}, limited),
     "issuer-unavailable": await post(request, {}, noKeys),
     "cannot-sign": await post(request, {}, noAuthority),
     internal: await post(request, {}, broken),

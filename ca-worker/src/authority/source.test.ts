@@ -203,6 +203,7 @@ describe("readiness", () => {
       policy: { rules: new RuleTable([]), unmatched: "nothing", denyLists: [] },
       authorities: new AuthoritySources(source),
       limits: {},
+      setTimer: () => () => {},
       recent: new RecentCertificates({ clock: () => start, mayWait: true }),
       crypto: nodeCrypto,
       audit: recordingAudit({ log: true, deliveries: [], clock: () => start, logger }),

@@ -5,6 +5,7 @@ import { compose } from "../compose.ts";
 import { parseConfig } from "../config.ts";
 import { problemResponse } from "../respond/problem.ts";
 import { webCrypto } from "../webcrypto.ts";
+import { systemTimer } from "./timer.ts";
 
 /** Bindings: the configuration as a variable, and the secrets that it names. */
 type Env = Readonly<Record<string, unknown>>;
@@ -30,6 +31,7 @@ function appFor(env: Env): App {
   const app = createApp(
     compose(parseConfig(text(env, "SIGNET_CONFIG"), "SIGNET_CONFIG"), "SIGNET_CONFIG", {
       clock: () => Date.now() / 1000,
+      setTimer: systemTimer,
       fetch: (url, init) => fetch(url, init),
       logger,
       crypto: webCrypto,

@@ -9,6 +9,16 @@ export const headers = {
     required: true,
     schema: text,
   },
+  NoPage: {
+    description: "No page of any origin may show or load it.",
+    required: true,
+    schema: { const: "default-src 'none'; frame-ancestors 'none'" },
+  },
+  NoSniff: {
+    description: "It is what `content-type` says.",
+    required: true,
+    schema: { const: "nosniff" },
+  },
   NoStore: {
     description: "The answer is for who asked, now.",
     required: true,
@@ -43,4 +53,12 @@ export const headers = {
 
 export const headerRef = (name: keyof typeof headers): Ref => ({ $ref: `#/components/headers/${name}` });
 
-export const cached = { etag: headerRef("ETag"), "cache-control": headerRef("MaxAge") };
+const common = {
+  "x-request-id": headerRef("RequestId"),
+  "content-security-policy": headerRef("NoPage"),
+  "x-content-type-options": headerRef("NoSniff"),
+};
+
+/** Of every answer that is not {@link cached}. */
+export const fresh = { ...common, "cache-control": headerRef("NoStore") };
+export const cached = { ...common, etag: headerRef("ETag"), "cache-control": headerRef("MaxAge") };

@@ -1,5 +1,5 @@
 import { example } from "./examples.ts";
-import { headerRef } from "./headers.ts";
+import { fresh, headerRef } from "./headers.ts";
 import { problemResponses } from "./problems.ts";
 import { schemaRef } from "./schemas.ts";
 import type { Operation, PathItem } from "./types.ts";
@@ -15,6 +15,7 @@ export function health(): Record<string, PathItem> {
     responses: {
       200: {
         description: "It runs.",
+        headers: fresh,
         content: { "application/json": { schema: schemaRef("Health"), example: example.health } },
       },
       ...problemResponses(["internal"]),
@@ -28,11 +29,12 @@ export function health(): Record<string, PathItem> {
     responses: {
       200: {
         description: "It can sign.",
+        headers: fresh,
         content: { "application/json": { schema: schemaRef("Ready"), example: example.ready } },
       },
       503: {
         description: "It cannot sign now.",
-        headers: { "retry-after": headerRef("RetryAfter") },
+        headers: { ...fresh, "retry-after": headerRef("RetryAfter") },
         content: { "application/json": { schema: schemaRef("NotReady"), example: example.notReady } },
       },
       ...problemResponses(["internal"]),

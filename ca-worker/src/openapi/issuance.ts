@@ -7,7 +7,7 @@ import {
 } from "@signet/shared/ca-api";
 import type { CaErrorCode } from "@signet/shared/errors";
 import { example } from "./examples.ts";
-import { headerRef } from "./headers.ts";
+import { fresh } from "./headers.ts";
 import { problemResponses } from "./problems.ts";
 import { schemaRef } from "./schemas.ts";
 import type { Operation, PathItem } from "./types.ts";
@@ -35,8 +35,6 @@ export const securitySchemes = {
   },
 };
 
-const headers = { "x-request-id": headerRef("RequestId"), "cache-control": headerRef("NoStore") };
-
 /** What can come of the body, the tokens and the CSR of one request for a certificate. */
 const codes: readonly CaErrorCode[] = [
   "malformed-request",
@@ -48,6 +46,7 @@ const codes: readonly CaErrorCode[] = [
   "node-not-entitled",
   "identity-not-entitled",
   "body-too-large",
+  "request-timeout",
   "unsupported-media-type",
   "rate-limited",
   "internal",
@@ -61,10 +60,12 @@ const batchCodes: readonly CaErrorCode[] = [
   "token-not-accepted",
   "node-not-entitled",
   "body-too-large",
+  "request-timeout",
   "unsupported-media-type",
   "rate-limited",
   "internal",
   "issuer-unavailable",
+  "cannot-sign",
 ];
 
 /** Whether an agent's token is asked for beside the workload's: always, never, or by the workload's issuer. */
@@ -95,7 +96,7 @@ export function issuance(nodeBinding: NodeBinding): Record<string, PathItem> {
     responses: {
       201: {
         description: "The certificate, its chain and the trust bundle.",
-        headers,
+        headers: fresh,
         content: { "application/json": { schema: schemaRef("Certificate"), example: example.certificate } },
       },
       ...problemResponses(codes),
@@ -117,7 +118,7 @@ export function issuance(nodeBinding: NodeBinding): Record<string, PathItem> {
     responses: {
       200: {
         description: "A result for each item, good or bad.",
-        headers,
+        headers: fresh,
         content: { "application/json": { schema: schemaRef("BatchAnswer"), example: example.batchAnswer } },
       },
       ...problemResponses(batchCodes),

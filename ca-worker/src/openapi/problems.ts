@@ -2,7 +2,7 @@ import { problemContentType, problemTypePrefix } from "@signet/shared/ca-api";
 import type { CaErrorCode } from "@signet/shared/errors";
 import { problemKinds } from "../respond/problem.ts";
 import { example } from "./examples.ts";
-import { headerRef } from "./headers.ts";
+import { fresh, headerRef } from "./headers.ts";
 import { schemaRef } from "./schemas.ts";
 import type { ResponseObject } from "./types.ts";
 
@@ -17,8 +17,7 @@ function problemResponse(status: number, codes: readonly CaErrorCode[]): Respons
   return {
     description: codes.map((code) => `\`${code}\`: ${problemKinds[code].title}.`).join(" "),
     headers: {
-      "x-request-id": headerRef("RequestId"),
-      "cache-control": headerRef("NoStore"),
+      ...fresh,
       ...(status === 401 && { "www-authenticate": headerRef("WwwAuthenticate") }),
       ...((status === 429 || status === 503) && { "retry-after": headerRef("RetryAfter") }),
     },

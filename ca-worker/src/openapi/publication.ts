@@ -89,7 +89,7 @@ export function publication(): Record<string, PathItem> {
         content: { "application/json": { schema: schemaRef("TokenIssuers"), example: example.tokenIssuers } },
       },
       304: notModified(cached),
-      ...problemResponses(["internal"]),
+      ...problemResponses(["internal", "cannot-sign"]),
     },
   };
   const document: Operation = {
@@ -120,7 +120,7 @@ export function publication(): Record<string, PathItem> {
         },
       },
       304: notModified(cached),
-      ...problemResponses(["internal"]),
+      ...problemResponses(["internal", "cannot-sign"]),
     },
   };
   return {

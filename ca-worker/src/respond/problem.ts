@@ -1,5 +1,6 @@
 import { type Problem, problemContentType, problemTypePrefix } from "@signet/shared/ca-api";
 import { type CaErrorCode, caErrorCodes, type SignetError } from "@signet/shared/errors";
+import { commonHeaders } from "./headers.ts";
 
 interface ProblemKind {
   readonly status: number;
@@ -21,6 +22,7 @@ export const problemKinds = {
   "method-not-allowed": { status: 405, title: "The method is not allowed here", tellsWhy: false },
   "body-too-large": { status: 413, title: "The body is too large", tellsWhy: true },
   "unsupported-media-type": { status: 415, title: "The content type is not supported", tellsWhy: true },
+  "request-timeout": { status: 408, title: "The request did not arrive in time", tellsWhy: true },
   "rate-limited": { status: 429, title: "Too many requests", tellsWhy: false },
   "issuer-unavailable": { status: 503, title: "The token issuer's keys cannot be had now", tellsWhy: false },
   "cannot-sign": { status: 503, title: "Nothing can be signed now", tellsWhy: false },
@@ -57,11 +59,7 @@ export function retryAfterSeconds(error: SignetError): number | undefined {
 export function problemResponse(error: SignetError, requestId: string): Response {
   const problem = describeProblem(error, requestId);
   const { status } = problem;
-  const headers = new Headers({
-    "content-type": problemContentType,
-    "cache-control": "no-store",
-    "x-request-id": requestId,
-  });
+  const headers = new Headers({ ...commonHeaders(requestId), "content-type": problemContentType });
   if (status === 401) headers.set("www-authenticate", "Bearer");
   const retryAfter = retryAfterSeconds(error);
   if (retryAfter !== undefined) headers.set("retry-after", String(retryAfter));

@@ -3,6 +3,7 @@ import { asSignetError, type SignetError } from "@signet/shared/errors";
 import { Hono } from "hono";
 import type { AppEnv } from "../app.ts";
 import type { VerifiedToken } from "../authenticate/service-account.ts";
+import { refreshDenyLists } from "../authorize/policy.ts";
 import { type IssueDeps, identifyAgent, identifyWorkload, issue } from "../issue.ts";
 import type { Queue } from "../rate-limit/admit.ts";
 import { readJson, refuseLargeBody, requireJson, validate } from "../request/body.ts";
@@ -24,7 +25,7 @@ export function batch(deps: IssueDeps, onInternal: (error: SignetError, requestI
       refuseLargeBody(request, maxBatchBytes);
       requireJson(request);
       agent = await identifyAgent(request.header(nodeTokenHeader)?.trim() || undefined, deps);
-      items = validate(batchRequest, await readJson(request, maxBatchBytes)).requests;
+      items = validate(batchRequest, await readJson(request, maxBatchBytes, deps.setTimer)).requests;
     } catch (error) {
       const known = asSignetError(error, "internal");
       await deps.audit.refused(requestId, known, undefined);
@@ -32,14 +33,12 @@ export function batch(deps: IssueDeps, onInternal: (error: SignetError, requestI
     }
     deps.audit.batch(requestId, items.length, agent?.claims);
     const queue: Queue = { waiting: 0 };
+    // Once for all: of a list that nobody has read yet each item would start a read of its own.
+    await refreshDenyLists(deps.policy);
     const results = await Promise.all(
       items.map((item, index) => answerItem(itemRequestId(requestId, index), item, agent, queue, deps, onInternal)),
     );
-    return context.body(JSON.stringify({ results }), 200, {
-      "content-type": "application/json",
-      "cache-control": "no-store",
-      "x-request-id": requestId,
-    });
+    return context.body(JSON.stringify({ results }), 200, { "content-type": "application/json" });
   });
 }
 

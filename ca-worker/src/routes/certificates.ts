@@ -22,13 +22,9 @@ export function certificates(deps: IssueDeps): Hono<AppEnv> {
       requireTokens(tokens, deps.verifier);
       requireJson(request);
       caller = await identify(tokens, deps);
-      const asked = validate(certificateRequest, await readJson(request, maxRequestBytes));
+      const asked = validate(certificateRequest, await readJson(request, maxRequestBytes, deps.setTimer));
       const certificate = await issue(requestId, caller, asked, deps);
-      return context.body(JSON.stringify(certificate), 201, {
-        "content-type": "application/json",
-        "cache-control": "no-store",
-        "x-request-id": requestId,
-      });
+      return context.body(JSON.stringify(certificate), 201, { "content-type": "application/json" });
     } catch (error) {
       const known = asSignetError(error, "internal");
       await deps.audit.refused(requestId, known, caller);

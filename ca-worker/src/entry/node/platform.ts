@@ -4,7 +4,9 @@ import type { ClusterIssuer, Platform } from "../../compose.ts";
 import { inCluster } from "../../config/issuer.ts";
 import { secretOfStore } from "../../config/location.ts";
 import type { Config } from "../../config.ts";
+import { systemTimer } from "../timer.ts";
 import { nodeCrypto } from "./crypto.ts";
+import { createFetchTrusting } from "./fetch-trusting.ts";
 import { type ClusterOptions, clusterAccess } from "./kubernetes/access.ts";
 import { ApiServer } from "./kubernetes/api-server.ts";
 import { discoverClusterIssuer } from "./kubernetes/cluster-issuer.ts";
@@ -23,7 +25,9 @@ export interface NodePlatformOptions {
 export function nodePlatform({ folder, logger, cluster, clusterIssuer }: NodePlatformOptions): Platform {
   return {
     clock: () => Date.now() / 1000,
+    setTimer: systemTimer,
     fetch: (url, init) => fetch(url, init),
+    fetchTrusting: createFetchTrusting(),
     logger,
     crypto: nodeCrypto,
     open: (location) =>
