@@ -118,7 +118,7 @@ export function createHttpServer({ listener, tls, limits, onAbuse = () => {} }: 
   return {
     listen: (host, port) =>
       new Promise((resolve, reject) => {
-        server.once("error", (cause: NodeJS.ErrnoException) => reject(cannotListen(host, port, cause)));
+        server.once("error", (cause: NodeJS.ErrnoException) => reject(cannotListen(cause)));
         server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
       }),
     get connections() {
@@ -145,7 +145,7 @@ const listenFaults: Readonly<Record<string, string>> = {
   ENOTFOUND: "that name has no address",
 };
 
-function cannotListen(host: string, port: number, cause: NodeJS.ErrnoException): SignetError {
+function cannotListen(cause: NodeJS.ErrnoException): SignetError {
   const what = listenFaults[cause.code ?? ""] ?? cause.message;
-  return new SignetError("config-invalid", `cannot listen on ${host} port ${port}: ${what}`, { cause });
+  return new SignetError("config-invalid", what, { cause });
 }

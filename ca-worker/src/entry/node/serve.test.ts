@@ -1,7 +1,7 @@
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { get } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { makeServerCertificate } from "../../../../test/support/server-certificate.ts";
@@ -153,17 +153,105 @@ describe("serve on Node", () => {
     expect(text).toMatch(/^signet_ca_certificate_requests_total\{result="token-missing"\} 1$/m);
   });
 
-  test("a port that is taken is a fault of the configuration", async () => {
+  test("metrics tell of routes that there are, of authorities and connections, and never what a client wrote", async () => {
     const { url } = await start();
-    await expect(start({ port: Number(new URL(url).port) })).rejects.toMatchObject({ code: "config-invalid" });
+    await fetch(`${url}/v1/trust-bundle?trustDomain=cluster.local`);
+    await fetch(`${url}/v1/secret-of-a-client`);
+    const text = await (await fetch(`${url}/metrics`)).text();
+    for (const line of [
+      'signet_ca_http_requests_total{route="/v1/trust-bundle",status="200"} 1',
+      'signet_ca_http_requests_total{route="other",status="404"} 1',
+      'signet_ca_http_request_duration_seconds_count{route="other"} 1',
+      'signet_ca_authority_ready{trust_domain="cluster.local"} 1',
+      'signet_ca_authority_sequence{trust_domain="cluster.local"} 1',
+    ]) {
+      expect(text.split("\n")).toContain(line);
+    }
+    expect(text).toMatch(
+      /^signet_ca_authority_not_after_timestamp_seconds\{trust_domain="cluster.local"\} 1[89]\d{8}$/m,
+    );
+    expect(text).toMatch(/^signet_ca_connections [1-9]/m);
+    expect(text).not.toContain("secret-of-a-client");
+    // Alone in its own process: what the process holds is told beside what the CA does.
+    expect(text).toMatch(/^process_resident_memory_bytes /m);
   });
 
-  test("stop() waits for a request under way, then takes no more", async () => {
+  test("an authority that cannot be read is not ready in the metrics either", async () => {
+    await mkdir(join(folder.path, "sub"));
+    await writeFile(join(folder.path, "sub/authority.json"), "{}");
+    const { url } = await start();
+    const text = await (await fetch(`${url}/metrics`)).text();
+    expect(text).toMatch(/^signet_ca_authority_ready\{trust_domain="cluster.local"\} 0$/m);
+  });
+
+  test("with an address of their own, metrics and health are there, and metrics no longer with the API", async () => {
+    const { url, adminUrl } = await start({ admin: { host: "127.0.0.1", port: 0 } });
+    const statuses = async (base: string | undefined) =>
+      Promise.all(
+        ["/metrics", "/healthz", "/readyz", "/v1/trust-bundle"].map(
+          async (path) => (await fetch(`${base}${path}`)).status,
+        ),
+      );
+    expect(await statuses(adminUrl)).toEqual([200, 200, 200, 404]);
+    expect(await statuses(url)).toEqual([404, 200, 200, 200]);
+  });
+
+  test.each([{ flag: "--listen" }, { flag: "--admin" }])(
+    "a port of $flag that is taken is a fault of the configuration",
+    async ({ flag }) => {
+      const port = Number(new URL((await start()).url).port);
+      const address = { host: "127.0.0.1", port };
+      const free = { host: "127.0.0.1", port: 0 };
+      const error: unknown = await start(flag === "--admin" ? { admin: address } : { ...address, admin: free }).catch(
+        (thrown: unknown) => thrown,
+      );
+      expect(error).toMatchObject({
+        code: "config-invalid",
+        message: `${flag} 127.0.0.1:${port}: something else listens there already`,
+      });
+    },
+  );
+
+  test("a target that makes no URL is answered with a problem", async () => {
+    const { url } = await start();
+    const { hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    socket.end("GET / HTTP/1.1\r\nhost: a/b@c\r\nconnection: close\r\n\r\n").setEncoding("utf8");
+    const answer = (await socket.toArray()).join("");
+    expect(answer).toMatch(/^HTTP\/1.1 400 /);
+    expect(answer).toContain("application/problem+json");
+    expect(answer).toContain("urn:signet:problem:malformed-request");
+  });
+
+  test("stop() takes no more requests", async () => {
     const one = await start();
     expect((await fetch(`${one.url}/healthz`)).status).toBe(200);
     await one.stop();
     running = [];
     await expect(fetch(`${one.url}/healthz`)).rejects.toThrow(TypeError);
+  });
+
+  test("while it drains it serves on, is not ready, and lets connections go", async () => {
+    const one = await start({ admin: { host: "127.0.0.1", port: 0 } });
+    const before = await fetch(`${one.url}/healthz`);
+    expect(before.headers.get("connection")).toBe("keep-alive");
+    running = [];
+    const stopped = one.stop({ drainSeconds: 0.5 });
+    for (const base of [one.url, one.adminUrl]) {
+      const ready = await fetch(`${base}/readyz`);
+      expect({ status: ready.status, body: await ready.json() }).toMatchObject({
+        status: 503,
+        body: { code: "stopping" },
+      });
+    }
+    const bundle = await fetch(`${one.url}/v1/trust-bundle`);
+    expect({ status: bundle.status, connection: bundle.headers.get("connection") }).toEqual({
+      status: 200,
+      connection: "close",
+    });
+    await stopped;
+    await expect(fetch(`${one.url}/healthz`)).rejects.toThrow(TypeError);
+    await expect(fetch(`${one.adminUrl}/healthz`)).rejects.toThrow(TypeError);
   });
 
   describe("https", () => {

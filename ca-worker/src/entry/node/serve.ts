@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
 import { toHex } from "@signet/shared/base64";
 import type { Logger } from "@signet/shared/deps";
+import { asSignetError, SignetError } from "@signet/shared/errors";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { createApp } from "../../app.ts";
 import type { AuthoritySource } from "../../authority/source.ts";
@@ -113,9 +114,15 @@ export async function serve(options: ServeOptions): Promise<Running> {
   authorityMetrics(authorities, registry);
   connectionMetrics(server, certificate, registry);
   sinkMetrics(deps.auditSinks, registry);
-  const url = await listen(server, certificate === undefined ? "http" : "https", options);
   const adminServer = admin && createHttpServer({ listener: getRequestListener(adminApp(routes, answer).fetch) });
-  const adminUrl = admin && adminServer && (await listen(adminServer, "http", admin));
+  const adminUrl = admin && adminServer && (await listen(adminServer, "--admin", "http", admin));
+  let url: string;
+  try {
+    url = await listen(server, "--listen", certificate === undefined ? "http" : "https", options);
+  } catch (error) {
+    await adminServer?.close();
+    throw error;
+  }
 
   const flush = () => Promise.all(deps.auditSinks.map((sink) => sink.flush()));
   const endings = [repeating(() => flush().then(() => flushSeconds))];
@@ -152,7 +159,17 @@ async function makeCertificate(
   return ServingCertificate.make({ dnsNames: tls.dnsNames, authorities, clock, logger });
 }
 
-async function listen(server: HttpServer, scheme: "http" | "https", { host, port }: Address): Promise<string> {
-  const bound = await server.listen(host, port);
-  return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${bound}`;
+async function listen(
+  server: HttpServer,
+  flag: "--listen" | "--admin",
+  scheme: "http" | "https",
+  { host, port }: Address,
+): Promise<string> {
+  const shown = host.includes(":") ? `[${host}]` : host;
+  try {
+    return `${scheme}://${shown}:${await server.listen(host, port)}`;
+  } catch (error) {
+    const { message } = asSignetError(error, "config-invalid");
+    throw new SignetError("config-invalid", `${flag} ${shown}:${port}: ${message}`, { cause: error });
+  }
 }
