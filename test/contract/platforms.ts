@@ -3,6 +3,7 @@ import { agentServiceAccount, type CaConfig, caConfig } from "../support/ca-conf
 import { startCaInProcess } from "../support/ca-in-process.ts";
 import { startCaInLambda } from "../support/ca-lambda.ts";
 import { type RunningCa, startCaProcess } from "../support/ca-process.ts";
+import { startCaOverTls } from "../support/ca-tls.ts";
 import { startCaInWorkerd } from "../support/ca-workerd.ts";
 import { makeCsr } from "../support/csr.ts";
 import { makeNode, makePod, TokenIssuer, type TokenOverrides } from "../support/token-issuer.ts";
@@ -30,6 +31,7 @@ interface PlatformEntry {
 const table = {
   "in-process": { start: (config) => startCaInProcess(config), thorough: true },
   node: { start: async (config, folder) => overHttp(await startCaProcess({ folder, config })), thorough: false },
+  "node-tls": { start: (config, folder) => startCaOverTls({ folder, config }), thorough: false },
   workerd: { start: async (config, folder) => overHttp(await startCaInWorkerd({ folder, config })), thorough: true },
   // What no client library would send never gets through AWS' own front.
   lambda: {
