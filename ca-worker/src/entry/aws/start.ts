@@ -9,6 +9,7 @@ import { parseConfig } from "../../config.ts";
 import { problemResponse } from "../../respond/problem.ts";
 import { within } from "../../time-limit.ts";
 import { nodeCrypto } from "../node/crypto.ts";
+import { createFetchTrusting } from "../node/fetch-trusting.ts";
 import { environmentSource, fileSource } from "../node/text-sources.ts";
 import { systemTimer } from "../timer.ts";
 import type { Served } from "./handler.ts";
@@ -42,6 +43,7 @@ export async function start(options: StartOptions): Promise<Served> {
       clock,
       setTimer: systemTimer,
       fetch,
+      fetchTrusting: createFetchTrusting(),
       logger,
       crypto: nodeCrypto,
       open(location) {
