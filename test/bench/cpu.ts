@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 
 /** CPU time of this process around a piece of work, in milliseconds for each of `count` runs, `width` at once. */
 export async function cpuPerRun(
@@ -32,4 +32,26 @@ export async function cpuSecondsOf(pid: number): Promise<number> {
 export async function rssMibOf(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1_024;
+}
+
+/** CPU seconds of the threads that another process has now, in nanosecond steps; Linux only. */
+export async function threadSecondsOf(pid: number): Promise<number> {
+  let nanoseconds = 0;
+  for (const thread of await readdir(`/proc/${pid}/task`)) {
+    nanoseconds += Number((await readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8")).split(" ")[0]);
+  }
+  return nanoseconds / 1e9;
+}
+
+/** The process of this name among all that a process has started; Linux only. */
+export async function descendantOf(pid: number, name: string): Promise<number> {
+  for (const waiting = [pid]; waiting.length > 0; ) {
+    const one = waiting.shift() as number;
+    if ((await readFile(`/proc/${one}/comm`, "utf8")).trim() === name) return one;
+    for (const thread of await readdir(`/proc/${one}/task`)) {
+      const children = await readFile(`/proc/${one}/task/${thread}/children`, "utf8");
+      waiting.push(...children.split(" ").filter(Boolean).map(Number));
+    }
+  }
+  throw new Error(`process ${pid} has started no ${name}`);
 }

@@ -1,12 +1,17 @@
-/** Figures of the hot paths as ratios within one run: `npm run bench [ca|http|batches|agent|pods]`. */
+/** Figures of the hot paths as ratios within one run: `npm run bench [ca|http|workerd|growth|batches|agent|pods]`. */
 import { benchAgent } from "./agent.ts";
 import { benchBatches } from "./batches.ts";
-import { benchCaCpu, benchCaHttp } from "./ca.ts";
+import { benchCaCpu } from "./ca.ts";
+import { benchGrowth } from "./growth.ts";
+import { benchCaHttp } from "./http.ts";
 import { benchPodSockets } from "./pod-sockets.ts";
+import { benchWorkerd } from "./workerd.ts";
 
 const parts: Readonly<Record<string, () => Promise<void>>> = {
   ca: benchCaCpu,
   http: benchCaHttp,
+  workerd: benchWorkerd,
+  growth: benchGrowth,
   batches: benchBatches,
   agent: benchAgent,
   pods: benchPodSockets,
