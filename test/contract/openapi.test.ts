@@ -6,6 +6,7 @@ import { type DocumentOptions, openApiDocument } from "@signet/ca/openapi/docume
 import { example } from "@signet/ca/openapi/examples";
 import type { Content, Document, MediaType, Operation } from "@signet/ca/openapi/types";
 import { readCsr } from "@signet/ca/request/csr";
+import { commonHeaders } from "@signet/ca/respond/headers";
 import { problemKinds } from "@signet/ca/respond/problem";
 import { problemContentType, problemTypePrefix } from "@signet/shared/ca-api";
 import { parseCertificate, readSvid } from "@signet/shared/certificate";
@@ -171,12 +172,12 @@ describe("the check of answers against the document", () => {
   };
   const issued = (): Answered => ({
     status: 201,
-    headers: new Headers({ "content-type": "application/json", "cache-control": "no-store", "x-request-id": "x" }),
+    headers: new Headers({ ...commonHeaders("x"), "content-type": "application/json" }),
     body: JSON.stringify(example.certificate),
   });
   const problem = (code: string, status: number): Answered => ({
     status,
-    headers: new Headers({ "content-type": problemContentType, "cache-control": "no-store", "x-request-id": "x" }),
+    headers: new Headers({ ...commonHeaders("x"), "content-type": problemContentType }),
     body: JSON.stringify({ type: `${problemTypePrefix}${code}`, title: "x", status }),
   });
 

@@ -25,6 +25,7 @@ describe.each(platforms)("token issuers on %s", (platform) => {
         algorithms: expect.arrayContaining(["RS256", "ES256"]),
         maxTokenLifetimeSeconds: 86_400,
         trustDomain: "cluster.local",
+        accountPath: "/ns/{namespace}/sa/{serviceAccount}",
         keys: { keys: bench.issuer.jwks.keys },
       },
     ]);
