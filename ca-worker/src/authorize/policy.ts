@@ -26,16 +26,35 @@ export type Decision =
   | { readonly by: "rule"; readonly rule: Rule; readonly gives: Allowance | "nothing" }
   | { readonly by: "default"; readonly gives: Allowance | "nothing" };
 
+export interface Judgement {
+  readonly spiffeId: SpiffeId;
+  readonly decision: Decision;
+}
+
+/**
+ * What decides of a caller, and how.
+ * @throws SignetError `identity-not-entitled` where it can have no SPIFFE ID, or `cannot-sign` where a deny list could
+ *   never be read
+ */
+export function judge(caller: Caller, policy: Policy): Awaitable<Judgement> {
+  const lists = policy.denyLists.map((source) => source.current());
+  const judgeBy = (read: readonly DenyList[]): Judgement => {
+    const spiffeId = identify(caller);
+    return { spiffeId, decision: decide(read, spiffeId, caller, policy) };
+  };
+  // Lists at hand, as nearly always, cost no turn of the event loop.
+  return lists.some((list) => list instanceof Promise)
+    ? Promise.all(lists).then(judgeBy)
+    : judgeBy(lists as readonly DenyList[]);
+}
+
 /**
  * Step 2: what the policy lets a caller have. Cheap, and done before any cryptography of its CSR.
  * @throws SignetError `identity-not-entitled`, or `cannot-sign` where a deny list could never be read
  */
 export function entitle(caller: Caller, policy: Policy): Awaitable<Entitlement> {
-  const lists = policy.denyLists.map((source) => source.current());
-  // Lists at hand, as nearly always, cost no turn of the event loop.
-  return lists.some((list) => list instanceof Promise)
-    ? Promise.all(lists).then((read) => decideBy(read, caller, policy))
-    : decideBy(lists as DenyList[], caller, policy);
+  const judgement = judge(caller, policy);
+  return judgement instanceof Promise ? judgement.then((it) => give(it, caller)) : give(judgement, caller);
 }
 
 /**
@@ -48,13 +67,11 @@ export async function refreshDenyLists({ denyLists }: Policy): Promise<SignetErr
   return failed && asSignetError(failed.reason, "cannot-sign");
 }
 
-function decideBy(lists: readonly DenyList[], caller: Caller, policy: Policy): Entitlement {
-  const spiffeId = identify(caller);
-  const decision = decide(lists, spiffeId, caller, policy);
+function give({ spiffeId, decision }: Judgement, { workload }: Caller): Entitlement {
   if (decision.gives === "nothing") throw notEntitled(describeRefusal(decision));
   const { dnsNames, ...limits } = decision.gives;
   const rule = decision.by === "rule" ? decision.rule.name : defaultRule;
-  const { namespace, serviceAccount } = caller.workload;
+  const { namespace, serviceAccount } = workload;
   return {
     ...{ spiffeId, rule, ...limits },
     dnsNames: dnsNames.map((template) => {

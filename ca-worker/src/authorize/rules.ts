@@ -44,14 +44,15 @@ const anyIssuer = 0;
  * work depends on how many patterns match the account, not on how many rules there are.
  */
 export class RuleTable {
-  readonly #rules: readonly Rule[];
+  /** In their order. */
+  readonly rules: readonly Rule[];
   readonly #issuers = new Map<string, number>();
   readonly #namespaces = new PatternTable();
   readonly #accounts = new PatternTable();
   readonly #first = new Map<number, number>();
 
   constructor(rules: readonly Rule[]) {
-    this.#rules = rules;
+    this.rules = rules;
     // All patterns are numbered first, for the keys are made of how many there are.
     const scopes = rules.map(({ issuers, namespaces = [anyName], serviceAccounts = [anyName] }) => ({
       issuers: issuers?.map((issuer) => this.#numberIssuer(issuer)) ?? [anyIssuer],
@@ -83,7 +84,7 @@ export class RuleTable {
         }
       }
     }
-    return this.#rules[first];
+    return this.rules[first];
   }
 
   #numberIssuer(issuer: string): number {
