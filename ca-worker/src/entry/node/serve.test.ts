@@ -27,12 +27,13 @@ describe("serve on Node", () => {
     await folder.remove();
   });
 
-  function config(keys: unknown = issuer.jwks, store = "file:sub/authority.json"): Config {
+  function config(keys: unknown = issuer.jwks, store = "file:sub/authority.json", more: object = {}): Config {
     return parseConfig(
       JSON.stringify({
         trustDomain: "cluster.local",
         authority: { store },
         issuers: [{ issuer: issuer.issuer, audiences: ["signet-ca"], keys }],
+        ...more,
       }),
       "ca.jsonc",
     );
@@ -174,6 +175,17 @@ describe("serve on Node", () => {
     expect(text).not.toContain("secret-of-a-client");
     // Alone in its own process: what the process holds is told beside what the CA does.
     expect(text).toMatch(/^process_resident_memory_bytes /m);
+  });
+
+  test("metrics tell when keys and deny lists were last read", async () => {
+    await writeFile(join(folder.path, "jwks.json"), JSON.stringify(issuer.jwks));
+    await writeFile(join(folder.path, "deny.json"), JSON.stringify({ podUids: ["a", "b"] }));
+    const policy = { default: "allow", denyLists: ["file:deny.json"] };
+    const { url } = await start({ config: config("file:jwks.json", undefined, { policy }) });
+    const text = await (await fetch(`${url}/metrics`)).text();
+    expect(text).toContain(`signet_ca_issuer_keys_loaded_timestamp_seconds{issuer="${issuer.issuer}"} 1`);
+    expect(text).toMatch(/^signet_ca_deny_list_loaded_timestamp_seconds\{list="[^"]*deny.json"\} 1/m);
+    expect(text).toMatch(/^signet_ca_deny_list_entries\{list="[^"]*deny.json"\} 2$/m);
   });
 
   test("an authority that cannot be read is not ready in the metrics either", async () => {

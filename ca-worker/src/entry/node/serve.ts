@@ -6,6 +6,7 @@ import { asSignetError, SignetError } from "@signet/shared/errors";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { createApp } from "../../app.ts";
 import type { AuthoritySource } from "../../authority/source.ts";
+import { refreshDenyLists } from "../../authorize/policy.ts";
 import { compose, type Platform } from "../../compose.ts";
 import type { Config } from "../../config.ts";
 import type { ObjectName } from "../../object-name.ts";
@@ -21,6 +22,7 @@ import { RootsPublisher } from "./kubernetes/publish-roots.ts";
 import { meteredAudit } from "./metrics/audit.ts";
 import { authorityMetrics } from "./metrics/authorities.ts";
 import { abuseCounter, connectionMetrics } from "./metrics/connections.ts";
+import { loadedMetrics } from "./metrics/loaded.ts";
 import { requestMetrics } from "./metrics/requests.ts";
 import { meteredCrypto } from "./metrics/signing.ts";
 import { sinkMetrics } from "./metrics/sinks.ts";
@@ -76,6 +78,8 @@ const renewalLookSeconds = 30;
 const filesLookSeconds = 5;
 // Audit events that wait for a sink that was down.
 const flushSeconds = 5;
+// Keys are read again in time, so that no request has to.
+const warmSeconds = 30;
 
 /** Runs the CA on Node. */
 export async function serve(options: ServeOptions): Promise<Running> {
@@ -92,6 +96,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const app = createApp({ ...deps, audit: meteredAudit(deps.audit, registry) });
   // Faults show in the log now rather than at the first request; readiness tells the rest.
   await Promise.all([...authorities].map((one) => one.current().catch(() => {})));
+  await refreshDenyLists(deps.policy);
   await warmKeys(config, source, deps.issuers);
 
   const certificate = await makeCertificate(tls, authorities.own, platform);
@@ -114,6 +119,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   authorityMetrics(authorities, registry);
   connectionMetrics(server, certificate, registry);
   sinkMetrics(deps.auditSinks, registry);
+  loadedMetrics(deps.issuers, deps.policy, registry);
   const adminServer = admin && createHttpServer({ listener: getRequestListener(adminApp(routes, answer).fetch) });
   const adminUrl = admin && adminServer && (await listen(adminServer, "--admin", "http", admin));
   let url: string;
@@ -125,7 +131,8 @@ export async function serve(options: ServeOptions): Promise<Running> {
   }
 
   const flush = () => Promise.all(deps.auditSinks.map((sink) => sink.flush()));
-  const endings = [repeating(() => flush().then(() => flushSeconds))];
+  const warm = () => Promise.allSettled(deps.issuers.map(({ keys }) => keys.warm()));
+  const endings = [repeating(() => flush().then(() => flushSeconds)), repeating(() => warm().then(() => warmSeconds))];
   if (certificate !== undefined) {
     const seconds = certificate instanceof TlsFilesCertificate ? filesLookSeconds : renewalLookSeconds;
     endings.push(repeating(() => certificate.renew(server).then(() => seconds)));
