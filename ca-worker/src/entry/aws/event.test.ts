@@ -12,7 +12,7 @@ const post: RawRequest = {
   body: text.encode('{"csr":"ä"}'),
 };
 /** The request that arrives when AWS makes an event of this one. */
-const through = (request: Partial<RawRequest>, front = url) =>
+const through = (request: Partial<RawRequest>, front: LambdaFront = url) =>
   requestOf(parseEvent(JSON.parse(JSON.stringify(eventOf({ ...post, ...request }, front)))) as HttpEvent);
 /** The same for an event of our own. */
 const given = (event: object) => requestOf(parseEvent(event) as HttpEvent);

@@ -12,7 +12,10 @@ describe("a fetch after the function was frozen", () => {
   beforeEach(async () => {
     server = createServer((request, response) => {
       // What a connection looks like that the other end, or the NAT between, has forgotten.
-      if (dead.has(request.socket)) return request.socket.resetAndDestroy();
+      if (dead.has(request.socket)) {
+        request.socket.resetAndDestroy();
+        return;
+      }
       connections.add(request.socket);
       let body = "";
       request.setEncoding("utf8").on("data", (part: string) => {

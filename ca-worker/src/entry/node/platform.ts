@@ -4,6 +4,7 @@ import type { ClusterIssuer, Platform } from "../../compose.ts";
 import { inCluster } from "../../config/issuer.ts";
 import { secretOfStore } from "../../config/location.ts";
 import type { Config } from "../../config.ts";
+import { awsSecret } from "../aws/secret.ts";
 import { systemTimer } from "../timer.ts";
 import { nodeCrypto } from "./crypto.ts";
 import { createFetchTrusting } from "./fetch-trusting.ts";
@@ -23,17 +24,22 @@ export interface NodePlatformOptions {
 
 /** Node as a platform. */
 export function nodePlatform({ folder, logger, cluster, clusterIssuer }: NodePlatformOptions): Platform {
-  return {
+  const outside = {
     clock: () => Date.now() / 1000,
+    fetch: (url: string, init?: RequestInit) => fetch(url, init),
+  };
+  return {
+    ...outside,
     setTimer: systemTimer,
-    fetch: (url, init) => fetch(url, init),
     fetchTrusting: createFetchTrusting(),
     logger,
     crypto: nodeCrypto,
     open: (location) =>
       location.startsWith("env:")
         ? environmentSource(location.slice("env:".length), process.env)
-        : (secretStore(location, cluster) ?? fileSource(authorityPath(folder, location))),
+        : (secretStore(location, cluster) ??
+          awsSecret(location, process.env, outside) ??
+          fileSource(authorityPath(folder, location))),
     clusterIssuer,
   };
 }
