@@ -25,6 +25,11 @@ interface SeenRequest {
   readonly body: string;
 }
 
+export interface ReviewSpec {
+  readonly token: string;
+  readonly audiences?: readonly string[];
+}
+
 /** What the server does instead of its work: the status and body of an answer, or to hang up. */
 export type Trick = { readonly status: number; readonly body: string } | "hang-up" | undefined;
 
@@ -46,6 +51,8 @@ export interface FakeApiServer {
   trick: (request: SeenRequest) => Trick | Promise<Trick>;
   issuer: unknown;
   keys: unknown;
+  /** The status of a TokenReview with this spec; none is known unless told. */
+  review: (spec: ReviewSpec) => unknown;
   stop(): Promise<void>;
 }
 
@@ -75,6 +82,7 @@ export async function startFakeApiServer(folder: string): Promise<FakeApiServer>
     trick: () => undefined,
     issuer: "https://kubernetes.default.svc.cluster.local",
     keys: { keys: [] },
+    review: () => ({ authenticated: false, user: {}, error: "[invalid bearer token]" }),
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -113,6 +121,10 @@ export async function startFakeApiServer(folder: string): Promise<FakeApiServer>
       if (path.endsWith("-root-key")) return fault(403, "Forbidden");
       const found = fake.objects.get(path);
       return found === undefined ? fault(404, "NotFound") : json(200, found);
+    }
+    if (method === "POST" && path === "/apis/authentication.k8s.io/v1/tokenreviews") {
+      const { spec, ...rest } = JSON.parse(body) as { spec: ReviewSpec };
+      return json(201, { ...rest, metadata: { creationTimestamp: null }, spec, status: fake.review(spec) });
     }
     const given = JSON.parse(body) as ApiObject;
     if (method === "POST") {

@@ -16,6 +16,7 @@ export function madeIssuer(changes: Partial<Issuer> = {}): Issuer {
     algorithms: tokenAlgorithms,
     maxTokenLifetimeSeconds: 86_400,
     keys: madeKeys(),
+    review: undefined,
     ...changes,
   };
 }

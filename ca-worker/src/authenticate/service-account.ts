@@ -12,6 +12,7 @@ import type { TrustDomain } from "@signet/shared/spiffe-id";
 import { allowedAlgorithm, checkTokenClaims, readTokenHeader, type TokenRules } from "@signet/shared/token-rules";
 import type { Crypto } from "../crypto.ts";
 import type { KeySource } from "./key-source.ts";
+import type { TokenReview } from "./token-review.ts";
 import { VerifiedTokens } from "./verified-tokens.ts";
 
 /** An issuer of service-account tokens, as configured. */
@@ -24,6 +25,8 @@ export interface Issuer extends TokenRules {
   /** Node binding: service accounts of agents as `namespace/name`; "off": its tokens count from wherever they come. */
   readonly agents: ReadonlySet<string> | "off";
   readonly keys: KeySource;
+  /** Asked of each token beside all else; undefined: a token counts until its end, whatever became of its pod. */
+  readonly review: TokenReview | undefined;
 }
 
 /** A token whose signature and claims hold. */
@@ -52,6 +55,12 @@ export class TokenVerifier {
 
   /** @throws SignetError `token-not-accepted` with the reason for the log, or `issuer-unavailable` */
   async verify(token: string): Promise<VerifiedToken> {
+    const verified = await this.#verifyText(token);
+    await verified.issuer.review?.check(token, verified.claims);
+    return verified;
+  }
+
+  async #verifyText(token: string): Promise<VerifiedToken> {
     if (token.length > maxTokenCharacters) throw refused("it is too long");
     const { header, payload, signed, signature } = decode(token);
     const { alg, kid } = readTokenHeader(header);
@@ -72,13 +81,12 @@ export class TokenVerifier {
    * sends its own token with each of its requests. The claims, times above all, are checked every time.
    */
   async verifyRepeated(token: string): Promise<VerifiedToken> {
-    const known = this.#verified.get(token);
-    if (known !== undefined) {
-      checkTokenClaims(known.claims, known.issuer, this.#clock());
-      return known;
-    }
-    const verified = await this.verify(token);
-    this.#verified.add(token, verified);
+    let verified = this.#verified.get(token);
+    if (verified === undefined) {
+      verified = await this.#verifyText(token);
+      this.#verified.add(token, verified);
+    } else checkTokenClaims(verified.claims, verified.issuer, this.#clock());
+    await verified.issuer.review?.check(token, verified.claims);
     return verified;
   }
 

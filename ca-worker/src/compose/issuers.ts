@@ -4,10 +4,12 @@ import { parseStrictJson } from "@signet/shared/strict-json";
 import { discoverJwkSet, fetchJwkSet, type KeyDocument } from "../authenticate/fetch-keys.ts";
 import { JwkSet } from "../authenticate/jwk-set.ts";
 import { fixedKeys, type KeySource, LoadedKeys } from "../authenticate/key-source.ts";
+import { reviewCall } from "../authenticate/review-call.ts";
 import type { Issuer } from "../authenticate/service-account.ts";
+import { CachedReview, type TokenReview } from "../authenticate/token-review.ts";
 import { NamePatterns } from "../authorize/name-patterns.ts";
 import type { Platform } from "../compose.ts";
-import { inCluster, type NodeBinding } from "../config/issuer.ts";
+import { inCluster, type NodeBinding, type TokenReviewConfig } from "../config/issuer.ts";
 import type { Config, IssuerConfig } from "../config.ts";
 
 /** The issuers of a configuration. Adds to `faults` what this platform can't do, and leaves such issuers out. */
@@ -29,6 +31,9 @@ export function composeIssuers(config: Config, platform: Platform, faults: strin
         algorithms: issuer.algorithms,
         maxTokenLifetimeSeconds: issuer.maxTokenLifetime,
         keys: source.keys,
+        review:
+          issuer.tokenReview &&
+          composeReview(issuer.tokenReview, issuer.audiences, `issuers.${index}`, platform, faults),
       },
     ];
   });
@@ -69,4 +74,29 @@ function issuerSource(
     return { fault: "keys: there are no files on this platform; give the JWK Set itself or a URL" };
   }
   return loaded(issuer, async () => ({ document: parseStrictJson(await file.read()) }));
+}
+
+/** Adds to `faults`, and gives undefined, where the platform can't keep or use what a review needs. */
+function composeReview(
+  { url, token, caCertificate, cacheTtl }: TokenReviewConfig,
+  audiences: readonly string[],
+  path: string,
+  { clock, crypto, fetch, fetchTrusting, open }: Platform,
+  faults: string[],
+): TokenReview | undefined {
+  const openAs = (name: string, location: string) => {
+    const source = open(location);
+    if (source === undefined) faults.push(`${path}.tokenReview.${name}: "${location}" cannot be used on this platform`);
+    return source;
+  };
+  const reviewer = openAs("token", token);
+  const roots = caCertificate === undefined ? undefined : openAs("caCertificate", caCertificate);
+  if (caCertificate !== undefined && fetchTrusting === undefined) {
+    const way = "leave it out, and reach the API server under a name with a public certificate";
+    faults.push(`${path}.tokenReview.caCertificate: this platform knows public certificate authorities only; ${way}`);
+  }
+  if (reviewer === undefined) return undefined;
+  const connect = roots && fetchTrusting ? { fetchTrusting, caCertificate: roots } : { fetch };
+  const review = reviewCall({ url, token: reviewer, connect, clock });
+  return new CachedReview({ audiences, cacheSeconds: cacheTtl, review, clock, crypto });
 }

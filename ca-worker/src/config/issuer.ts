@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { isAllowedKeyUrl } from "../authenticate/fetch-keys.ts";
 import { JwkSet, type JwkSetDocument, jwkSetSchema } from "../authenticate/jwk-set.ts";
 import { day, duration, namespacePattern, parsedBy, trustDomain } from "./fields.ts";
+import { storeLocation } from "./location.ts";
 
 const keysSchema = v.union(
   [
@@ -34,6 +35,21 @@ export const nodeBindingSchema = v.union(
 );
 export type NodeBinding = v.InferOutput<typeof nodeBindingSchema>;
 
+const tokenReview = v.strictObject({
+  url: v.pipe(
+    v.string(),
+    v.check(isApiServerUrl, "must be the https URL of an API server, such as https://10.0.0.1:6443"),
+  ),
+  token: storeLocation,
+  caCertificate: v.optional(storeLocation),
+  cacheTtl: v.optional(duration(1, 300, "1s to 5m"), "10s"),
+});
+export type TokenReviewConfig = v.InferOutput<typeof tokenReview>;
+
+function isApiServerUrl(text: string): boolean {
+  return isAllowedKeyUrl(text) && !/[?#]/.test(text);
+}
+
 const issuerRules = {
   audiences: v.pipe(
     v.array(v.pipe(v.string(), v.nonEmpty("must not be empty"))),
@@ -43,6 +59,7 @@ const issuerRules = {
   namespaces: v.optional(v.pipe(v.array(namespacePattern), v.minLength(1, "leave it out to allow all namespaces"))),
   path: v.optional(v.pipe(v.string(), parsedBy<string>(AccountPath.parse)), defaultAccountPath),
   nodeBinding: v.optional(nodeBindingSchema),
+  tokenReview: v.optional(tokenReview),
   algorithms: v.optional(v.pipe(v.array(v.picklist(tokenAlgorithms)), v.minLength(1)), [...tokenAlgorithms]),
   maxTokenLifetime: v.optional(duration(60, 366 * day, "1m to 366d"), "24h"),
 };
