@@ -9,7 +9,7 @@ import { parseConfig } from "../../config.ts";
 import { problemResponse } from "../../respond/problem.ts";
 import { within } from "../../time-limit.ts";
 import { nodeCrypto } from "../node/crypto.ts";
-import { createFetchTrusting, createFetchTrusting } from "../node/fetch-trusting.ts";
+import { createFetchTrusting } from "../node/fetch-trusting.ts";
 import { environmentSource, fileSource } from "../node/text-sources.ts";
 import { systemTimer } from "../timer.ts";
 import type { Served } from "./handler.ts";
