@@ -58,6 +58,8 @@ export interface SignetErrorOptions {
   readonly cause?: unknown;
   /** Seconds after which asking again can help. */
   readonly retryAfterSeconds?: number;
+  /** Each fault of a document by itself, beginning with the path of its key, as `issuers.0.keys: missing`. */
+  readonly faults?: readonly string[];
 }
 
 /** The only error class that Signet throws. `message` is for its operator; a client sees only what its code allows. */
@@ -65,11 +67,13 @@ export class SignetError extends Error {
   override readonly name = "SignetError";
   readonly code: SignetErrorCode;
   readonly retryAfterSeconds: number | undefined;
+  readonly faults: readonly string[] | undefined;
 
   constructor(code: SignetErrorCode, message: string, options: SignetErrorOptions = {}) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.faults = options.faults;
   }
 }
 

@@ -41,5 +41,6 @@ export function configError(source: string, faults: readonly string[]): SignetEr
   return new SignetError(
     "config-invalid",
     `${source} is not a valid configuration:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`,
+    { faults },
   );
 }
