@@ -2,6 +2,7 @@ import { asSignetError } from "@signet/shared/errors";
 import { Command, CommanderError } from "commander";
 import { authorityCommand } from "./authority.ts";
 import { ExitCode, exitCodeOf, exitCodesHelp } from "./exit-codes.ts";
+import { explainCommand } from "./explain.ts";
 import { serveCommand } from "./serve.ts";
 
 const program = new Command("signet-ca")
@@ -11,6 +12,7 @@ const program = new Command("signet-ca")
   .showHelpAfterError("(see --help)")
   .addCommand(serveCommand())
   .addCommand(authorityCommand())
+  .addCommand(explainCommand())
   .addHelpText("after", exitCodesHelp);
 for (const command of program.commands) {
   command.exitOverride().showHelpAfterError("(see --help)");
