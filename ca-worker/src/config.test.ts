@@ -291,9 +291,9 @@ describe("configuration of the CA", () => {
   test.each([
     { rule: "nothing", text: "", first: /empty/ },
     { rule: "white space", text: " \n", first: /empty/ },
-    { rule: "a comma too few", text: '{\n  "trustDomain": "a"\n  "authority": {}\n}', first: /^line 3: / },
-    { rule: "no end", text: '{\n  "trustDomain": "a",\n\n', first: /^line 4: / },
-    { rule: "YAML", text: "trustDomain: a\n", first: /^line 1: / },
+    { rule: "a comma too few", text: '{\n  "trustDomain": "a"\n  "authority": {}\n}', first: /^line 3, column 3: / },
+    { rule: "no end", text: '{\n  "trustDomain": "a",\n\n', first: /^line 4, column 1: / },
+    { rule: "YAML", text: "trustDomain: a\n", first: /^line 1, column 1: / },
   ])("tell the line of a syntax error: $rule", ({ text, first }) => {
     expect(faultsOf(text)[0]).toMatch(first);
   });

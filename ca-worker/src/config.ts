@@ -1,7 +1,7 @@
 import { configError, validateConfig } from "@signet/shared/faults";
-import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 import * as v from "valibot";
 import { auditSchema } from "./config/audit.ts";
+import { readDocument } from "./config/document.ts";
 import { day, duration, trustDomain } from "./config/fields.ts";
 import { issuerSchema, nodeBindingSchema } from "./config/issuer.ts";
 import { keyKinds, leafLife, policyCheck, policySchema } from "./config/policy.ts";
@@ -50,14 +50,7 @@ export type IssuerConfig = Config["issuers"][number];
  * @throws SignetError `config-invalid` with every fault
  */
 export function parseConfig(text: string, source: string): Config {
-  const errors: ParseError[] = [];
-  const value: unknown = parse(text, errors, { allowTrailingComma: true });
-  if (text.trim() === "") throw configError(source, ["it is empty"]);
-  if (errors.length > 0) {
-    const faults = errors.map(
-      ({ error, offset }) => `line ${text.slice(0, offset).split("\n").length}: ${printParseErrorCode(error)}`,
-    );
-    throw configError(source, faults);
-  }
+  const { value, faults } = readDocument(text);
+  if (faults.length > 0) throw configError(source, faults);
   return validateConfig(configSchema, value, source);
 }
