@@ -17,18 +17,13 @@ import {
 } from "../support/csr.ts";
 import { until } from "../support/poll.ts";
 import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
-import { type Ask, ask, type Bench, platforms, refusalsFor, sleepId, startBench } from "./platforms.ts";
+import { ask, type Bench, platforms, refusalsFor, sleepId, startBench } from "./platforms.ts";
+import type { Refusal } from "./refusal.ts";
+import { bodyRefusals } from "./refused-bodies.ts";
 
 const hour = 3_600;
 const now = () => Math.floor(Date.now() / 1000);
 const big = "x".repeat(70_000);
-
-interface Refusal {
-  readonly rule: string;
-  readonly status: number;
-  readonly code: string;
-  readonly request: Ask | ((bench: Bench) => Ask | Promise<Ask>);
-}
 
 const tokenRefusals: readonly Refusal[] = [
   { rule: "a missing token", request: { token: null }, status: 401, code: "token-missing" },
@@ -244,40 +239,6 @@ const csrRefusals: readonly Refusal[] = [
   },
 ];
 
-const bodyRefusals: readonly Refusal[] = [
-  { rule: "a body that is not JSON", request: { body: "{" }, status: 400, code: "malformed-request" },
-  { rule: "a body that is no object", request: { body: "[]" }, status: 400, code: "malformed-request" },
-  { rule: "an empty body", request: { body: "" }, status: 400, code: "malformed-request" },
-  { rule: "no CSR", request: { body: "{}" }, status: 400, code: "malformed-request" },
-  {
-    rule: "an unknown member",
-    request: () => ({ body: JSON.stringify({ csr: makeCsr(), dns: ["a"] }) }),
-    status: 400,
-    code: "malformed-request",
-  },
-  { rule: "a life of no integer", request: { ttlSeconds: "1h" }, status: 400, code: "malformed-request" },
-  { rule: "a negative life", request: { ttlSeconds: -1 }, status: 400, code: "malformed-request" },
-  { rule: "a body over 64 KiB", request: { body: JSON.stringify({ csr: big }) }, status: 413, code: "body-too-large" },
-  {
-    rule: "a form",
-    request: { headers: { "content-type": "application/x-www-form-urlencoded" } },
-    status: 415,
-    code: "unsupported-media-type",
-  },
-  {
-    rule: "another charset",
-    request: { headers: { "content-type": "application/json; charset=utf-16" } },
-    status: 415,
-    code: "unsupported-media-type",
-  },
-  {
-    rule: "a compressed body",
-    request: { headers: { "content-encoding": "gzip" } },
-    status: 415,
-    code: "unsupported-media-type",
-  },
-];
-
 describe.each(platforms)("refusals on %s", (platform) => {
   let bench: Bench;
   beforeAll(async () => {
@@ -309,15 +270,6 @@ describe.each(platforms)("refusals on %s", (platform) => {
     });
     const response = await ask(bench, { body: stream });
     expect(response.status).toBe(413);
-  });
-
-  test("answer unknown paths and methods as problems", async () => {
-    const path = await bench.fetch("/v1/nothing");
-    expect(path.status).toBe(404);
-    expect(await path.json()).toMatchObject({ type: "urn:signet:problem:not-found" });
-    const method = await bench.fetch("/v1/certificates");
-    expect(method.status).toBe(405);
-    expect(method.headers.get("allow")).toBe("POST, OPTIONS");
   });
 
   test("a subject in the CSR is not copied", async () => {

@@ -55,11 +55,11 @@ export function validate<const Schema extends v.GenericSchema>(schema: Schema, v
   throw new SignetError("malformed-request", result.issues.map(describeIssue).join("; "));
 }
 
-// What stands at the wrong place may be a token: neither it nor the name that it stands for is told.
+// What stands at the wrong place may be a secret: it is never told, and its name only if it is as plain as a member's.
 function describeIssue(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue) ?? "the body";
   if (issue.expected !== "never") return `${path}: must be ${issue.expected}`;
-  return /^[\w.]{1,40}$/.test(path) ? `${path}: unknown member` : "a member is unknown";
+  return /^[A-Za-z_]{1,24}$/.test(path) ? `${path}: unknown member` : "a member is unknown";
 }
 
 // Who says the length may say it wrong, where no server has counted.
