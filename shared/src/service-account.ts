@@ -21,7 +21,7 @@ export interface ServiceAccountClaims {
   readonly serviceAccount: string;
   readonly podName: string;
   readonly podUid: string;
-  /** Absent from tokens of Kubernetes before 1.30 and of pods that have no node yet. */
+  /** Both are absent from tokens of Kubernetes before 1.30 and of pods that have no node yet. */
   readonly nodeName: string | undefined;
   readonly nodeUid: string | undefined;
 }
@@ -46,7 +46,8 @@ const payloadSchema = v.object({
     namespace: v.pipe(v.string(), v.regex(label)),
     serviceaccount: v.object({ name }),
     pod: v.object({ name, uid }),
-    node: v.optional(v.object({ name: v.optional(name), uid })),
+    // Without a uid where the API server did not find the node (pkg/registry/core/serviceaccount/storage/token.go).
+    node: v.optional(v.object({ name: v.optional(name), uid: v.optional(uid) })),
   }),
 });
 
@@ -59,7 +60,9 @@ export function readServiceAccountClaims(payload: unknown): ServiceAccountClaims
   const result = v.safeParse(payloadSchema, payload);
   if (!result.success) {
     const [issue] = result.issues;
-    throw malformed(`claim ${v.getDotPath(issue) ?? "payload"}: ${issue.message}`);
+    // What stands there may be anything: only what should is told.
+    const fault = issue.received === "undefined" ? "missing" : `must be ${issue.expected ?? "of its form"}`;
+    throw malformed(`claim ${v.getDotPath(issue) ?? "payload"}: ${fault}`);
   }
   const claims = result.output;
   const { namespace, serviceaccount, pod, node } = claims["kubernetes.io"];

@@ -37,7 +37,7 @@ export function describeRefusal(
     requestId,
     ...(caller && describeCaller(caller)),
     code: error.code,
-    reason: withoutSecrets(error.message),
+    reason: reasonOf(error),
     cause: nameOf(error.cause),
   };
 }
@@ -56,6 +56,11 @@ function describeCaller({ workload, agent }: Caller) {
 }
 
 const maxReasonCharacters = 500;
+
+function reasonOf({ code, message, cause }: SignetError): string {
+  // What was thrown by no code of ours has a message of its own, which may quote what it was given.
+  return code === "internal" && cause !== undefined ? "something went wrong inside" : withoutSecrets(message);
+}
 
 /**
  * No message of ours quotes what a client sent. Should one ever, then a compact JWS (its header begins with `{"`) or a PEM
