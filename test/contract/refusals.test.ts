@@ -17,7 +17,8 @@ import {
 } from "../support/csr.ts";
 import { until } from "../support/poll.ts";
 import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
-import { ask, type Bench, platforms, refusalsFor, sleepId, startBench } from "./platforms.ts";
+import { framingRules, httpRules } from "./http-rules.ts";
+import { ask, type Bench, plainSockets, platforms, refusalsFor, sleepId, startBench } from "./platforms.ts";
 import type { Refusal } from "./refusal.ts";
 import { bodyRefusals } from "./refused-bodies.ts";
 
@@ -271,6 +272,9 @@ describe.each(platforms)("refusals on %s", (platform) => {
     const response = await ask(bench, { body: stream });
     expect(response.status).toBe(413);
   });
+
+  httpRules(() => bench);
+  if (plainSockets.includes(platform)) framingRules(() => bench);
 
   test("a subject in the CSR is not copied", async () => {
     const response = await ask(bench, { csr: makeCsr({ subject: commonName("admin") }) });

@@ -6,13 +6,16 @@ import type { Refusal } from "./refusal.ts";
 const utf8 = new TextEncoder();
 const json = (members: object = {}) => JSON.stringify({ csr: makeCsr(), ...members });
 
-/** A body whose CSR, though good, ends with these bytes: who reads them leniently finds fault with the CSR only. */
-const bytesInCsr = (latin1: string) => Uint8Array.from(Buffer.from(json({ csr: makeCsr() + latin1 }), "latin1"));
-
 /** A body that only its right reading makes a bad one: it has a good CSR. */
 const malformed = (rule: string, body: () => BodyInit): Refusal => ({
   ...{ rule, status: 400, code: "malformed-request" },
   request: () => ({ body: body() }),
+});
+
+/** A body whose CSR, though good, ends with these bytes: who reads them leniently finds fault with the CSR only. */
+const bytesInCsr = (rule: string, latin1: string): Refusal => ({
+  ...malformed(rule, () => Uint8Array.from(Buffer.from(json({ csr: makeCsr() + latin1 }), "latin1"))),
+  bytes: true,
 });
 
 const ofType = (rule: string, headers: Ask["headers"], body?: () => BodyInit): Refusal => ({
@@ -47,10 +50,10 @@ export const bodyRefusals: readonly Refusal[] = [
   malformed("a NUL in a name", () => json().replace('"csr"', '"csr\\u0000"')),
   malformed("a byte order mark", () => Uint8Array.of(0xef, 0xbb, 0xbf, ...utf8.encode(json()))),
   malformed("UTF-16", () => Uint8Array.from(Buffer.from(json(), "utf16le"))),
-  malformed("a byte that is no UTF-8", () => bytesInCsr("\u00ff")),
-  malformed("UTF-8 of more bytes than needed", () => bytesInCsr("\u00c0\u00a0")),
-  malformed("UTF-8 that ends too soon", () => bytesInCsr("\u00e2\u0082")),
-  malformed("half a surrogate pair in UTF-8", () => bytesInCsr("\u00ed\u00a0\u0080")),
+  bytesInCsr("a byte that is no UTF-8", "\u00ff"),
+  bytesInCsr("UTF-8 of more bytes than needed", "\u00c0\u00a0"),
+  bytesInCsr("UTF-8 that ends too soon", "\u00e2\u0082"),
+  bytesInCsr("half a surrogate pair in UTF-8", "\u00ed\u00a0\u0080"),
   malformed("half a surrogate pair", () => json().replace(/\\n"/, '\\n\\ud800"')),
   malformed("a life of no number", () => json({ ttlSeconds: "1h" })),
   malformed("a life of a number in a text", () => json({ ttlSeconds: "3600" })),
