@@ -57,6 +57,11 @@ describe("claims of a service account token", () => {
       read: { nodeName: undefined, nodeUid: "n" },
     },
     {
+      rule: "a node without a uid, which the API server did not find",
+      claims: withBound({ node: { name: "node-1" } }),
+      read: { nodeName: "node-1", nodeUid: undefined },
+    },
+    {
       rule: "unknown claims",
       claims: { ...withBound({ warnafter: 1, secret: {} }), more: 1 },
       read: { namespace: "foo" },
@@ -80,7 +85,6 @@ describe("claims of a service account token", () => {
       { rule: `${part} of another type`, claims: withBound({ [part]: [] }) },
     ]),
     ...["pod", "node"].flatMap((part) => [
-      { rule: `a ${part} without a uid`, claims: withBound({ [part]: { name: "sleep" } }) },
       { rule: `a ${part} with an empty uid`, claims: withBound({ [part]: { name: "sleep", uid: "" } }) },
       { rule: `a ${part} with a newline in its uid`, claims: withBound({ [part]: { name: "sleep", uid: "a\nb" } }) },
       {
@@ -105,6 +109,7 @@ describe("claims of a service account token", () => {
     ]),
     { rule: "a jti that is no string", claims: { ...payload, jti: 1 } },
     { rule: "a very long jti", claims: { ...payload, jti: "x".repeat(257) } },
+    { rule: "a pod without a uid", claims: withBound({ pod: { name: "sleep" } }) },
     { rule: "sub of another account", claims: { ...payload, sub: "system:serviceaccount:foo:admin" } },
     { rule: "sub of another namespace", claims: { ...payload, sub: "system:serviceaccount:bar:sleep" } },
     { rule: "sub in another form", claims: { ...payload, sub: "foo:sleep" } },

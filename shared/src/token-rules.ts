@@ -33,8 +33,9 @@ export interface TokenRules {
 // Machines of a cluster are seconds apart (istio #32176): a token may be of the future by that, but not past its end.
 const clockSkewSeconds = 60;
 
-// Kubernetes sets alg and kid, other issuers typ too. What names a key or a place to find one is never needed.
-const refusedHeaders = ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc"];
+// Kubernetes sets alg and kid, other issuers typ too. What names a key or a place to find one is never needed, nor is
+// what makes the payload something else than claims: unencoded, compressed, encrypted, a token in a token.
+const refusedHeaders = ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc", "cty"];
 
 /**
  * Reads a token's header (RFC 7515 §4.1), of which Kubernetes uses alg and kid.
