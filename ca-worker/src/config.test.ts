@@ -84,12 +84,17 @@ describe("configuration of the CA", () => {
     },
     {
       rule: "the cluster's own issuer",
-      value: withIssuer({ issuer: "in-cluster", keys: undefined, trustDomain: "td", maxTokenLifetime: "1h" }),
+      value: withIssuer({
+        issuer: "in-cluster",
+        keys: undefined,
+        trustDomain: "cluster.local",
+        maxTokenLifetime: "1h",
+      }),
     },
     { rule: "node binding off", value: { ...minimal, nodeBinding: "off" } },
     {
       rule: "two issuers",
-      value: { ...minimal, issuers: [issuer, { ...issuer, issuer: "https://other", trustDomain: "td" }] },
+      value: { ...minimal, issuers: [issuer, { ...issuer, issuer: "https://other" }] },
     },
     { rule: "every kind of key", value: { ...minimal, leaf: { keys: ["p256", "p384", "ed25519", "rsa"] } } },
     { rule: "a default life that is the longest", value: { ...minimal, leaf: { defaultTtl: "24h", maxTtl: "1d" } } },

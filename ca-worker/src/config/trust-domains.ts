@@ -44,7 +44,8 @@ export function trustDomainsCheck<Input>(): v.RawCheckAction<Input> {
       stores.add(store);
     }
     for (const [at, { trustDomain: name }] of issuers.entries()) {
-      if (name === undefined || names.has(name)) continue;
+      // What is no name at all is a fault already.
+      if (name === undefined || names.has(name) || !v.is(trustDomain, name)) continue;
       const message = `"${name}" is neither the CA's trustDomain nor the name of one of trustDomains`;
       addIssue({ message, path: issuePath("issuers", at, "trustDomain") });
     }
