@@ -9,7 +9,7 @@ import { ensureAuthority } from "../entry/node/kubernetes/first-authority.ts";
 import type { SecretStore } from "../entry/node/kubernetes/secret-store.ts";
 import { createLogger } from "../entry/node/log.ts";
 import { authorityPath, nodePlatform, secretStore } from "../entry/node/platform.ts";
-import { readConfig } from "./config-file.ts";
+import { configFlag, configFlagHelp, readConfig } from "./config-file.ts";
 
 interface InitOptions {
   readonly config?: string;
@@ -27,7 +27,7 @@ export function authorityCommand(): Command {
 function initCommand(): Command {
   return new Command("init")
     .description("make a root and its first issuing authority")
-    .option("--config <file>", "the CA's configuration; without it, the document in SIGNET_CONFIG")
+    .option(configFlag, configFlagHelp)
     .option("--root-key <file>", "where to put the root's key (new file, mode 0600); beside a file: store by default")
     .option("--discard-root-key", "forget the root's key: no further issuing authority can be made under this root")
     .addHelpText(
@@ -105,7 +105,7 @@ ${keepRootKey ? `Root key: Secret ${secret.namespace}/${rootKeySecret.name} (cop
 function statusCommand(): Command {
   return new Command("status")
     .description("list the authorities, their states and when they end")
-    .option("--config <file>", "the CA's configuration; without it, the document in SIGNET_CONFIG")
+    .option(configFlag, configFlagHelp)
     .action(async (options: { readonly config?: string }) => {
       const { config, folder } = await readConfig(options.config);
       const logger = createLogger("silent");

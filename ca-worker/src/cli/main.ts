@@ -1,6 +1,7 @@
 import { asSignetError } from "@signet/shared/errors";
 import { Command, CommanderError } from "commander";
 import { authorityCommand } from "./authority.ts";
+import { checkConfigCommand } from "./check-config.ts";
 import { ExitCode, exitCodeOf, exitCodesHelp } from "./exit-codes.ts";
 import { explainCommand } from "./explain.ts";
 import { serveCommand } from "./serve.ts";
@@ -11,6 +12,7 @@ const program = new Command("signet-ca")
   .exitOverride()
   .showHelpAfterError("(see --help)")
   .addCommand(serveCommand())
+  .addCommand(checkConfigCommand())
   .addCommand(authorityCommand())
   .addCommand(explainCommand())
   .addHelpText("after", exitCodesHelp);

@@ -7,7 +7,7 @@ import { createLogger } from "../entry/node/log.ts";
 import { type Address, type Running, type ServeOptions, serve } from "../entry/node/serve.ts";
 import { parseDnsNames } from "../entry/node/tls-names.ts";
 import { type ObjectName, parseObjectName } from "../object-name.ts";
-import { readConfig } from "./config-file.ts";
+import { configFlag, configFlagHelp, locating, readConfig } from "./config-file.ts";
 
 interface Options {
   readonly config?: string;
@@ -24,7 +24,7 @@ interface Options {
 export function serveCommand(): Command {
   return new Command("serve")
     .description("run the CA as an HTTP server on Node")
-    .option("--config <file>", "the configuration (JSON, comments allowed); without it, the document in SIGNET_CONFIG")
+    .option(configFlag, configFlagHelp)
     .option("--listen <host:port>", "address to listen on; port 0 takes any free one", "127.0.0.1:8443")
     .option("--tls-cert <file>", "PEM certificate chain for https; plain http only on a loopback address")
     .option("--tls-key <file>", "PEM key of that certificate")
@@ -85,7 +85,8 @@ Examples:
       };
       process.on("SIGTERM", stop);
       process.on("SIGINT", stop);
-      running = await serve({ ...(await readConfig(options.config)), ...listen, tls, admin, publishRoots, logger });
+      const file = await readConfig(options.config);
+      running = await locating(file, () => serve({ ...file, ...listen, tls, admin, publishRoots, logger }));
       logger.info({ event: "listening", url: running.url, admin: running.adminUrl }, "serving");
       process.stdout.write(`signet-ca is serving on ${running.url}\n`);
     });

@@ -39,7 +39,7 @@ export function nodePlatform({ folder, logger, cluster, clusterIssuer }: NodePla
         ? environmentSource(location.slice("env:".length), process.env)
         : (secretStore(location, cluster) ??
           awsSecret(location, process.env, outside) ??
-          fileSource(authorityPath(folder, location))),
+          (location.startsWith("file:") ? fileSource(authorityPath(folder, location)) : undefined)),
     clusterIssuer,
   };
 }

@@ -1,0 +1,129 @@
+import { stat } from "node:fs/promises";
+import { parseCertificate } from "@signet/shared/certificate";
+import type { Fetch } from "@signet/shared/deps";
+import { asSignetError, SignetError } from "@signet/shared/errors";
+import { decodePem } from "@signet/shared/pem";
+import { TrustDomain } from "@signet/shared/spiffe-id";
+import { parseStrictJson } from "@signet/shared/strict-json";
+import { discoverJwkSet, fetchJwkSet } from "../../authenticate/fetch-keys.ts";
+import { JwkSet } from "../../authenticate/jwk-set.ts";
+import { parseAuthorityDocument } from "../../authority/document.ts";
+import { loadActiveAuthority } from "../../authority/load.ts";
+import { parseDenyList } from "../../authorize/deny-list.ts";
+import { nodeCrypto } from "../../entry/node/crypto.ts";
+import { authorityPath } from "../../entry/node/platform.ts";
+import { fetchText } from "../../fetch-text.ts";
+import type { Finding } from "./finding.ts";
+import type { Place } from "./places.ts";
+import type { CheckedPlatform } from "./platforms.ts";
+
+export type Probed = { readonly level: Finding["level"]; readonly message: string };
+
+export interface ProbeOptions {
+  readonly checked: CheckedPlatform;
+  readonly folder: string;
+  readonly online: boolean;
+  readonly inPod: boolean;
+  readonly production: boolean;
+  /** Seconds since the epoch. */
+  readonly now: number;
+  readonly fetch: Fetch;
+}
+
+/** Looks at a place as the CA would: reads it and holds what is there against its form. Changes nothing. */
+export async function probe(place: Place, options: ProbeOptions): Promise<readonly Probed[]> {
+  const { checked, online, inPod, fetch } = options;
+  if (place.kind === "cluster-issuer") {
+    return inPod ? [] : [note(`"in-cluster" is looked at in a pod only`)];
+  }
+  if ("url" in place || place.kind === "discovery") {
+    return online ? unreachable(() => askFor(place, fetch)) : [note("it is asked for with --online only")];
+  }
+  const source = checked.look(place.location);
+  if (typeof source === "string") return [note(source)];
+  try {
+    if (place.kind === "authority") return await probeAuthority(place, await source.read(), options);
+    holdAgainst(place.kind, await source.read());
+    return [];
+  } catch (error) {
+    if (place.kind === "authority" && (await willBeMade(place.location, options))) {
+      return [{ level: "warning", message: "the file is not there yet; serve makes a development authority in it" }];
+    }
+    return [{ level: "error", message: asSignetError(error, "source-unavailable").message }];
+  }
+}
+
+const note = (message: string): Probed => ({ level: "note", message: `not looked at: ${message}` });
+
+/** An issuer that is down keeps nobody from starting. */
+async function unreachable(task: () => Promise<unknown>): Promise<readonly Probed[]> {
+  try {
+    await task();
+    return [];
+  } catch (error) {
+    const why = systemCodeOf(error);
+    const { message } = asSignetError(error, "issuer-unavailable");
+    return [{ level: "warning", message: why === undefined ? message : `${message} (${why})` }];
+  }
+}
+
+/** What the system says below the `fetch failed` of fetch: ENOTFOUND, ECONNREFUSED, CERT_HAS_EXPIRED. */
+function systemCodeOf(error: unknown): string | undefined {
+  let code: string | undefined;
+  for (let one = error; one instanceof Error; one = one.cause) {
+    if (!(one instanceof SignetError) && "code" in one) code = String(one.code);
+  }
+  return code;
+}
+
+type Asked = Extract<Place, { kind: "keys-url" | "deny-list-url" | "discovery" }>;
+
+async function askFor(place: Asked, fetch: Fetch): Promise<unknown> {
+  if (place.kind === "discovery") return JwkSet.parse((await discoverJwkSet(fetch, place.issuer)).document);
+  if (place.kind === "keys-url") return JwkSet.parse((await fetchJwkSet(fetch, place.url)).document);
+  const limits = { accept: "application/json", timeoutMs: 5_000, maxBytes: 8 * 1024 * 1024 };
+  const found = await fetchText(fetch, place.url, limits);
+  return found === "unchanged" ? found : parseDenyList(found.text);
+}
+
+function holdAgainst(kind: "keys" | "deny-list" | "certificates" | "secret", text: string): void {
+  if (kind === "keys") JwkSet.parse(parseStrictJson(text));
+  else if (kind === "deny-list") parseDenyList(text);
+  else if (kind === "certificates") for (const { der } of decodePem(text)) parseCertificate(der);
+  else if (text.trim() === "") throw new SignetError("source-unavailable", "it is empty");
+}
+
+const soonSeconds = 30 * 86_400;
+
+async function probeAuthority(
+  { location, trustDomain }: Extract<Place, { kind: "authority" }>,
+  text: string,
+  { folder, now }: ProbeOptions,
+): Promise<readonly Probed[]> {
+  const found: Probed[] = [];
+  const document = parseAuthorityDocument(text);
+  const { id, notAfter } = await loadActiveAuthority(document, TrustDomain.parse(trustDomain), nodeCrypto);
+  const end = new Date(notAfter * 1000).toISOString().slice(0, 10);
+  if (notAfter <= now)
+    found.push({ level: "error", message: `the chain of the active authority ${id} ended on ${end}` });
+  else if (notAfter <= now + soonSeconds) {
+    found.push({ level: "warning", message: `the chain of the active authority ${id} ends on ${end}` });
+  }
+  if (location.startsWith("file:") && document.authorities.some(({ key }) => key.kind === "plain")) {
+    const { mode } = await stat(authorityPath(folder, location));
+    if ((mode & 0o077) !== 0) {
+      const octal = (mode & 0o777).toString(8).padStart(4, "0");
+      found.push({ level: "warning", message: `the file has mode ${octal} and holds a signing key; chmod 600 it` });
+    }
+  }
+  return found;
+}
+
+/** As `serve` does on its first start. */
+async function willBeMade(location: string, { folder, production }: ProbeOptions): Promise<boolean> {
+  if (production || !location.startsWith("file:")) return false;
+  return stat(authorityPath(folder, location)).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === "ENOENT",
+  );
+}
