@@ -152,10 +152,14 @@ export function readExtension(list: DerReader): { id: string; critical: boolean;
   return { id, critical, value };
 }
 
+/** BasicConstraints (RFC 5280 §4.2.1.9); an encoded default `cA FALSE` is not DER and refused, as OpenSSL never writes it. */
 export function readBasicConstraints(body: DerReader): { isCa: boolean; pathLength: number | undefined } {
   const constraints = body.enter();
   body.end();
-  const isCa = constraints.peek() === Tag.boolean ? constraints.boolean() : false;
+  const isCa = constraints.peek() === Tag.boolean;
+  if (isCa && !constraints.boolean()) {
+    throw new SignetError("malformed-der", "basic constraints say that it is no CA, which is the default");
+  }
   const pathLength = constraints.peek() === Tag.integer ? constraints.smallInteger() : undefined;
   constraints.end();
   return { isCa, pathLength };

@@ -1,4 +1,5 @@
 import { SignetError } from "@signet/shared/errors";
+import { SpiffeId } from "@signet/shared/spiffe-id";
 import type { Entitlement, Grant, ParsedCsr } from "../types.ts";
 
 /**
@@ -11,9 +12,18 @@ export function authorize(entitlement: Entitlement, csr: ParsedCsr, ttlSeconds: 
   if (csr.uris.length > 1) throw new SignetError("csr-not-allowed", "the CSR asks for more than one URI");
   const [uri] = csr.uris;
   if (uri !== undefined && uri !== spiffeId.toString()) {
-    const code = uri.startsWith("spiffe://") ? "identity-not-entitled" : "csr-not-allowed";
-    throw new SignetError(code, "the CSR asks for another identity than its token's");
+    if (!isSpiffeId(uri)) throw new SignetError("csr-not-allowed", "the CSR asks for a URI that is no SPIFFE ID");
+    throw new SignetError("identity-not-entitled", "the CSR asks for another identity than its token's");
   }
   const ttl = Math.min(ttlSeconds ?? defaultTtlSeconds, maxTtlSeconds);
   return { spiffeId, dnsNames, publicKey: csr.publicKey, ttlSeconds: ttl, rule };
+}
+
+function isSpiffeId(uri: string): boolean {
+  try {
+    SpiffeId.parse(uri);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,3 +1,4 @@
+import { toHex } from "@signet/shared/base64";
 import { bitString, DerReader, oid, sequence, Tag, tlv, unsignedInteger } from "@signet/shared/der";
 import { SignetError } from "@signet/shared/errors";
 import { Oid } from "@signet/shared/oids";
@@ -35,6 +36,7 @@ export function readPublicKey(reader: DerReader): ParsedPublicKey {
     case Oid.ed25519:
       algorithm.end();
       if (bits.length !== 32) throw notAllowed("an Ed25519 key that is not 32 bytes");
+      if (isOfSmallOrder(bits)) throw notAllowed("an Ed25519 key under which anybody can sign");
       return { kind: "ed25519", spki: sequence(ed25519Algorithm, bitString(bits)), keyBits: bits };
     case Oid.rsaEncryption:
       algorithm.expect(Tag.null);
@@ -56,6 +58,24 @@ function readEcKey(algorithm: DerReader, point: Uint8Array): ParsedPublicKey {
   return { kind: curve.kind, spki: sequence(prefix, bitString(point)), keyBits: point };
 }
 
+// The encodings of the points of small order, without the sign bit. A signature that anybody can make verifies under them by
+// RFC 8032, and by some libraries; libsodium's ge25519_has_small_order refuses the same seven.
+const smallOrderPoints = [
+  "00".repeat(32),
+  `01${"00".repeat(31)}`,
+  "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+  `ec${"ff".repeat(30)}7f`,
+  `ed${"ff".repeat(30)}7f`,
+  `ee${"ff".repeat(30)}7f`,
+];
+
+function isOfSmallOrder(point: Uint8Array): boolean {
+  const unsigned = point.slice();
+  unsigned[31] = (point[31] ?? 0) & 0x7f;
+  return smallOrderPoints.includes(toHex(unsigned));
+}
+
 function readRsaKey(bits: Uint8Array): ParsedPublicKey {
   const outer = new DerReader(bits);
   const key = outer.enter();
@@ -67,7 +87,8 @@ function readRsaKey(bits: Uint8Array): ParsedPublicKey {
   if (modulusBits < minRsaBits || modulusBits > maxRsaBits) {
     throw notAllowed(`an RSA key of ${modulusBits} bits; ${minRsaBits} to ${maxRsaBits} are allowed`);
   }
-  // FIPS 186-5 §5.1: an odd exponent over 2^16; four bytes are more than anyone uses.
+  // FIPS 186-5 §5.1: an odd exponent over 2^16; four bytes are more than anyone uses. With 1 a signature is its own
+  // message, and 3 is where lax padding checks let signatures be forged.
   const value = exponent.reduce((sum, byte) => sum * 256 + byte, 0);
   if (exponent.length > 4 || value < 65_537 || value % 2 === 0)
     throw notAllowed("an RSA exponent that is not 65537 or a larger odd number");
