@@ -29,6 +29,7 @@ export async function startCaInProcess(config: object, overlay: Partial<Platform
     fetch: async (path: string, init?: RequestInit) => app.fetch(new Request(`${origin}${path}`, init)),
     url: undefined,
     routes: app.routes,
+    deps: composed,
     tail: () => logger.lines.map((line) => JSON.stringify(line)).join("\n"),
     /** Waits until all audit events are where they go to, or cannot be. */
     flush: () => Promise.all(composed.auditSinks.map((sink) => sink.flush())),

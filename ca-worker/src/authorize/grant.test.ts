@@ -33,7 +33,11 @@ describe("what a caller gets", () => {
     { rule: "the trust domain itself", uri: "spiffe://cluster.local", code: "identity-not-entitled" },
     { rule: "its own with a slash more", uri: `${id}/`, code: "csr-not-allowed" },
     { rule: "its own with a NUL", uri: `${id}\0`, code: "csr-not-allowed" },
-    { rule: "its own with the scheme in upper case", uri: id.replace("spiffe", "SPIFFE"), code: "identity-not-entitled" },
+    {
+      rule: "its own with the scheme in upper case",
+      uri: id.replace("spiffe", "SPIFFE"),
+      code: "identity-not-entitled",
+    },
     { rule: "its own in percent-encoding", uri: id.replace("sleep", "%73leep"), code: "csr-not-allowed" },
     { rule: "another scheme", uri: "https://example.com", code: "csr-not-allowed" },
     { rule: "an empty URI", uri: "", code: "csr-not-allowed" },

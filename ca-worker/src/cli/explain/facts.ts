@@ -4,9 +4,9 @@ import type { Judgement, Policy } from "../../authorize/policy.ts";
 import { type Account, mismatch, type Rule, type RuleScope } from "../../authorize/rules.ts";
 import type { Caller } from "../../types.ts";
 
-/** What a step found, by the label under which it is shown. */
+/** What a step found. */
 export type Facts = Record<string, Fact>;
-export type Fact = string | number | null | readonly string[] | { readonly [label: string]: Fact };
+export type Fact = string | number | null | readonly string[] | { readonly [name: string]: Fact };
 
 // Of 10,000 rules nobody reads which ones did not match.
 const maxPassedOver = 20;
@@ -17,36 +17,36 @@ export function describeAccount(claims: ServiceAccountClaims): Facts {
     issuer: claims.issuer,
     subject: claims.subject,
     pod: claims.podName,
-    "pod uid": claims.podUid,
+    podUid: claims.podUid,
     node: claims.nodeName ?? null,
-    "node uid": claims.nodeUid ?? null,
-    "token id": claims.tokenId ?? null,
+    nodeUid: claims.nodeUid ?? null,
+    tokenId: claims.tokenId ?? null,
     expires: new Date(claims.expiresAt * 1000).toISOString(),
   };
 }
 
 /** What decides in the policy, and what was passed over before it. */
 export function describeDecision({ spiffeId, decision }: Judgement, caller: Caller, { rules }: Policy): Facts {
-  const id = { "SPIFFE ID": spiffeId.toString() };
-  if (decision.by === "issuer") return { ...id, "decided by": "the namespaces of the issuer" };
+  const id = { spiffeId: spiffeId.toString() };
+  if (decision.by === "issuer") return { ...id, decidedBy: "the namespaces of the issuer" };
   if (decision.by === "deny-list") {
-    return { ...id, "decided by": "a deny list", "deny list": decision.denyList, member: decision.member };
+    return { ...id, decidedBy: "a deny list", denyList: decision.denyList, member: decision.member };
   }
   const { namespace, serviceAccount } = caller.workload;
   const account: Account = { issuer: caller.issuer.issuer, namespace, serviceAccount };
   const place = decision.by === "rule" ? rules.rules.indexOf(decision.rule) : rules.rules.length;
   const before = rules.rules.slice(0, place);
   const passed = {
-    "rules passed over": place,
-    "passed over because of": Object.fromEntries(
+    passedOver: place,
+    passedOverBecauseOf: Object.fromEntries(
       before.slice(-maxPassedOver).map((rule) => [rule.name, mismatch(rule, account) ?? ""]),
     ),
   };
   const effect = decision.gives === "nothing" ? "deny" : "allow";
-  if (decision.by === "default") return { ...id, "decided by": "policy.default", effect, ...passed };
+  if (decision.by === "default") return { ...id, decidedBy: "policy.default", effect, ...passed };
   return {
     ...id,
-    "decided by": "a rule",
+    decidedBy: "a rule",
     rule: decision.rule.name,
     effect,
     matches: describeMatch(decision.rule, account),

@@ -1,4 +1,5 @@
 import { formatDuration } from "@signet/shared/duration";
+import type { CaErrorCode } from "@signet/shared/errors";
 import type { Grant } from "../../types.ts";
 import type { Fact, Facts } from "./facts.ts";
 import type { Explanation, Step, StepName } from "./walk.ts";
@@ -11,12 +12,32 @@ const titles: Readonly<Record<StepName, string>> = {
   grant: "4 what the CSR asks for",
 };
 const labelWidth = 24;
+// What is not here is called in the configuration as it is in the facts.
+const labels: Readonly<Record<string, string>> = {
+  podUid: "pod uid",
+  nodeUid: "node uid",
+  tokenId: "token id (jti)",
+  spiffeId: "SPIFFE ID",
+  decidedBy: "decided by",
+  denyList: "deny list",
+  passedOver: "rules passed over",
+  passedOverBecauseOf: "passed over because of",
+  keyKind: "kind of key",
+  asksFor: "asks for",
+};
+const hints: Partial<Record<CaErrorCode, string>> = {
+  "token-not-accepted": "signet-ca inspect FILE shows what the token says; --at TIME judges as of another time",
+  "key-not-allowed": "keys of the rule, or else of leaf, are the kinds that are taken",
+  "csr-not-allowed": "signet-ca inspect FILE shows what the CSR asks for",
+  "malformed-csr": "signet-ca inspect FILE shows what can be read of it",
+};
 
 /** An explanation for people. */
 export function renderExplanation(explanation: Explanation): string {
   const lines = [headline(explanation), ""];
   for (const step of explanation.steps) lines.push(...renderStep(step), "");
   if (explanation.verdict === "issued") lines.push(...renderGrant(explanation.grant), "");
+  else if (hints[explanation.code] !== undefined) lines.push(`Hint: ${hints[explanation.code]}`);
   lines.push("Not judged here: limits of rates, and whether an authority can sign.");
   return `${lines.join("\n")}\n`;
 }
@@ -53,7 +74,7 @@ function renderGrant({ spiffeId, dnsNames, publicKey, ttlSeconds, rule }: Grant)
 }
 
 function renderFacts(facts: Facts, indent = ""): string[] {
-  return Object.entries(facts).flatMap(([label, fact]) => renderFact(label, fact, indent));
+  return Object.entries(facts).flatMap(([name, fact]) => renderFact(labels[name] ?? name, fact, indent));
 }
 
 function renderFact(label: string, fact: Fact, indent: string): string[] {

@@ -122,7 +122,7 @@ export async function explain(request: ExplainRequest, deps: ExplainDeps): Promi
     const csr = await walk("csr", async (facts) => {
       const { csr: pem } = validate(certificateRequest, { csr: request.csr, ttlSeconds: request.ttlSeconds });
       const read = await readCsr(pem, entitlement.keys, deps.crypto);
-      Object.assign(facts, { "kind of key": read.publicKey.kind, "asks for": read.uris });
+      Object.assign(facts, { keyKind: read.publicKey.kind, asksFor: read.uris });
       return read;
     });
     return walk("grant", () => authorize(entitlement, csr, request.ttlSeconds));
