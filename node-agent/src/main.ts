@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import { asSignetError, type SignetErrorCode } from "@signet/shared/errors";
+import { cleanLines } from "@signet/shared/terminal/text";
 import { startAgent } from "./agent.ts";
 import { type Invocation, readCommandLine } from "./cli.ts";
 import { parseConfig } from "./config.ts";
@@ -10,7 +11,6 @@ import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { gatherSettings } from "./sources.ts";
 import type { StatusFlags } from "./status/flags.ts";
-import { cleanLines } from "./terminal/text.ts";
 
 /** What the process ends with, after sysexits.h where that has a fitting one; `cli.ts` tells them in the help. */
 const exitCodes: Partial<Record<SignetErrorCode, number>> = {

@@ -2,10 +2,10 @@ import { X509Certificate } from "node:crypto";
 import { problem, problemTypePrefix, trustBundle } from "@signet/shared/ca-api";
 import { asSignetError } from "@signet/shared/errors";
 import { decodeSinglePem } from "@signet/shared/pem";
+import { fromNow } from "@signet/shared/terminal/duration";
 import * as v from "valibot";
 import type { HttpAnswer } from "../ca/exchange.ts";
 import { endOf, nameText, startOf } from "../terminal/certificate-text.ts";
-import { fromNow } from "../terminal/duration.ts";
 import { type Finding, fail, ok, warn } from "../terminal/finding.ts";
 import type { Patient } from "./section.ts";
 

@@ -1,6 +1,6 @@
+import { clean, fit, jsonLine } from "@signet/shared/terminal/text";
 import { type Finding, renderFinding, toneOf } from "../terminal/finding.ts";
 import type { CommandIo } from "../terminal/io.ts";
-import { clean, fit, jsonLine } from "../terminal/text.ts";
 import { examineAgent } from "./agent.ts";
 import { examineCa } from "./ca.ts";
 import { examineConfiguration } from "./configuration.ts";

@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
+import { fromNow } from "@signet/shared/terminal/duration";
 import { endOf, nameText, startOf } from "../terminal/certificate-text.ts";
-import { fromNow } from "../terminal/duration.ts";
 import { type Finding, fail, ok, warn } from "../terminal/finding.ts";
 import { reasonOf } from "./section.ts";
 

@@ -6,8 +6,8 @@ import {
   readServiceAccountClaims,
   type ServiceAccountClaims,
 } from "@signet/shared/service-account";
+import { fromNow, span } from "@signet/shared/terminal/duration";
 import { readTokenFile } from "../identity/token-file.ts";
-import { fromNow, span } from "../terminal/duration.ts";
 import { type Finding, fail, ok, warn } from "../terminal/finding.ts";
 import { reasonOf } from "./section.ts";
 

@@ -1,10 +1,10 @@
 import { SignetError } from "@signet/shared/errors";
+import { clean } from "@signet/shared/terminal/text";
 import { type CallEnd, statusName } from "../grpc/status.ts";
 import { readTokenFile } from "../identity/token-file.ts";
 import { settings } from "../settings.ts";
 import { type Finding, fail } from "../terminal/finding.ts";
 import type { CommandIo } from "../terminal/io.ts";
-import { clean } from "../terminal/text.ts";
 import type { Question } from "./ask.ts";
 import { collect, type Harvest } from "./collect.ts";
 import { GrpcConnection } from "./connection.ts";

@@ -1,10 +1,10 @@
 import type { X509Certificate } from "node:crypto";
+import { fromNow, iso } from "@signet/shared/terminal/duration";
+import { clean, jsonLine } from "@signet/shared/terminal/text";
 import { endOf, fingerprintOf, keyText, nameText, serialOf, startOf } from "../terminal/certificate-text.ts";
-import { fromNow, iso } from "../terminal/duration.ts";
 import { type Finding, renderFinding } from "../terminal/finding.ts";
 import type { CommandIo } from "../terminal/io.ts";
 import type { Paint, Terminal } from "../terminal/terminal.ts";
-import { clean, jsonLine } from "../terminal/text.ts";
 import type { FetchFlags } from "./flags.ts";
 import { pemOf, type SeenBundle, type SeenCertificate, type SeenSecret } from "./secrets.ts";
 

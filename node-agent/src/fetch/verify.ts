@@ -3,8 +3,8 @@ import { type ParsedCertificate, parseCertificate } from "@signet/shared/certifi
 import { asSignetError } from "@signet/shared/errors";
 import { KeyUsageBit, Oid } from "@signet/shared/oids";
 import { SpiffeId } from "@signet/shared/spiffe-id";
+import { fromNow, iso } from "@signet/shared/terminal/duration";
 import { endOf, nameText, startOf } from "../terminal/certificate-text.ts";
-import { fromNow, iso } from "../terminal/duration.ts";
 import { type Finding, fail, ok, warn } from "../terminal/finding.ts";
 import type { SeenBundle, SeenCertificate } from "./secrets.ts";
 

@@ -1,7 +1,7 @@
 import { asSignetError } from "@signet/shared/errors";
+import { clean, jsonLine } from "@signet/shared/terminal/text";
 import type { Address } from "../config.ts";
 import type { CommandIo } from "../terminal/io.ts";
-import { clean, jsonLine } from "../terminal/text.ts";
 import type { StatusFlags } from "./flags.ts";
 import { attention, judgeWorkload, needsAttention, sortByTrouble } from "./judge.ts";
 import { adminAddress, readSnapshot } from "./read.ts";

@@ -1,4 +1,4 @@
-import { fromNow, span } from "../terminal/duration.ts";
+import { fromNow, span } from "@signet/shared/terminal/duration";
 import { healthOf, isTroubled, type WorkloadHealth, workloadHealths } from "../workload-health.ts";
 import type { Snapshot, Status, WorkloadStatus } from "./read.ts";
 

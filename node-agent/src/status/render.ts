@@ -1,7 +1,7 @@
-import { fromNow, iso, span } from "../terminal/duration.ts";
+import { fromNow, iso, span } from "@signet/shared/terminal/duration";
+import { clean, fit, widthOf } from "@signet/shared/terminal/text";
 import { type Cell, type Column, renderTable } from "../terminal/table.ts";
 import type { Paint, Terminal, Tone } from "../terminal/terminal.ts";
-import { clean, fit, widthOf } from "../terminal/text.ts";
 import type { WorkloadHealth } from "../workload-health.ts";
 import { type JudgedWorkload, needsAttention } from "./judge.ts";
 import type { Status } from "./read.ts";

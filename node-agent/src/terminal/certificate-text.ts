@@ -1,5 +1,5 @@
 import type { X509Certificate } from "node:crypto";
-import { clean } from "./text.ts";
+import { clean } from "@signet/shared/terminal/text";
 
 /** A distinguished name on one line, cleaned. */
 export function nameText(name: string | undefined): string {

@@ -1,5 +1,5 @@
+import { clean, wrap } from "@signet/shared/terminal/text";
 import type { Terminal, Tone } from "./terminal.ts";
-import { clean, wrap } from "./text.ts";
 
 /** One thing that was looked at: what was seen, and what to do about it. */
 export interface Finding {

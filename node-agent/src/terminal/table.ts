@@ -1,5 +1,5 @@
+import { fit, widthOf } from "@signet/shared/terminal/text";
 import type { Paint, Tone } from "./terminal.ts";
-import { fit, widthOf } from "./text.ts";
 
 export interface Cell {
   /** Cleaned. */

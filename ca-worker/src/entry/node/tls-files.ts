@@ -103,7 +103,7 @@ export async function readTlsFiles({ certificate, key }: TlsFiles): Promise<Pair
     throw fault("--tls-cert", certificate, `cannot be used for TLS: ${readable(cause)}`, cause);
   }
   const digest = createHash("sha256").update(cert).update("\0").update(keyText).digest("base64");
-  return { context, notAfter: leaf.validToDate.getTime() / 1000, digest };
+  return { context, notAfter: Date.parse(leaf.validTo) / 1000, digest };
 }
 
 async function read(flag: string, path: string): Promise<string> {
