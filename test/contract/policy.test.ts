@@ -12,6 +12,7 @@ import { agentServiceAccount, caConfig } from "../support/ca-config.ts";
 import { authorityFor, startCaInProcess } from "../support/ca-in-process.ts";
 import { dnsName, type KeyKind, makeCsr, makeKey, publicKeyDer } from "../support/csr.ts";
 import { makeNode, makePod, type PodIdentity, TokenIssuer } from "../support/token-issuer.ts";
+import { holdToDocument } from "./hold-to-document.ts";
 
 const node = makeNode("node-1");
 const agent = makePod(agentServiceAccount.namespace, agentServiceAccount.name, node);
@@ -54,6 +55,7 @@ async function startCa(policy: object, denyList: unknown = {}) {
     clock: () => Date.now() / 1000 + state.ahead,
     open: (location) => (location === place ? { read } : openAuthority(location)),
   });
+  const fetchHeld = await holdToDocument(ca);
   async function read() {
     state.reads++;
     if (state.denyList instanceof Error) throw state.denyList;
@@ -65,7 +67,7 @@ async function startCa(policy: object, denyList: unknown = {}) {
   /** The answer to a pod that asks for a certificate, and the code of a problem. */
   async function ask(pod: PodIdentity, { issuer = east, csr = csrOf("p256"), ttlSeconds, token }: Asked = {}) {
     const authorization = `Bearer ${token ?? (await issuer.token(pod))}`;
-    const response = await ca.fetch("/v1/certificates", {
+    const response = await fetchHeld("/v1/certificates", {
       ...{ method: "POST", headers: { ...(await headers(issuer)), authorization } },
       body: JSON.stringify({ csr, ttlSeconds }),
     });
@@ -79,13 +81,13 @@ async function startCa(policy: object, denyList: unknown = {}) {
   }
   async function askBatch(pods: readonly PodIdentity[]): Promise<number[]> {
     const requests = await Promise.all(pods.map(async (pod) => ({ token: await east.token(pod), csr: csrOf("p256") })));
-    const response = await ca.fetch("/v1/certificates/batch", {
+    const response = await fetchHeld("/v1/certificates/batch", {
       ...{ method: "POST", headers: await headers(east), body: JSON.stringify({ requests }) },
     });
     const { results } = (await response.json()) as { results: { status: number }[] };
     return results.map(({ status }) => status);
   }
-  return { ca, state, ask, issue, askBatch };
+  return { ca: { ...ca, fetch: fetchHeld }, state, ask, issue, askBatch };
 }
 
 const pod = (namespace: string, serviceAccount: string) => makePod(namespace, serviceAccount, node);
