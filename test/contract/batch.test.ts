@@ -1,4 +1,5 @@
-import { request as httpRequest } from "node:http";
+import { createServer, request as httpRequest, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import {
   batchAnswer,
   certificate as certificateSchema,
@@ -50,12 +51,58 @@ const item = async ({ issuer, sleep }: Bench, more: object = {}) => ({
   ...more,
 });
 
+const deniedPod = makePod("foo", "sleep", makeNode("node-2"));
+let denyList: Server;
+beforeAll(async () => {
+  denyList = createServer((_, response) => response.end(JSON.stringify({ podUids: [deniedPod.pod.uid] })));
+  await new Promise<void>((done) => denyList.listen(0, "127.0.0.1", done));
+});
+afterAll(() => {
+  denyList.close();
+  denyList.closeAllConnections();
+});
+
+/** Of which nothing shows where no test asks for it. */
+const policy = () => ({
+  default: "allow",
+  rules: [
+    { name: "no-admins", effect: "deny", serviceAccounts: ["admin-*"] },
+    {
+      ...{ name: "named", effect: "allow", namespaces: ["named"], maxTtl: "5m" },
+      dnsNames: ["{serviceAccount}.{namespace}.svc"],
+    },
+  ],
+  denyLists: [`http://127.0.0.1:${(denyList.address() as AddressInfo).port}/deny.json`],
+});
+
 describe.each(platforms)("batches on %s", (platform) => {
   let bench: Bench;
   beforeAll(async () => {
-    bench = await startBench(platform);
+    bench = await startBench(platform, { policy: policy() });
   });
   afterAll(() => bench?.stop());
+
+  test("hold each item to the policy and the deny list", async () => {
+    const pods = [
+      makePod("named", "web", bench.node),
+      makePod("named", "admin-1", bench.node),
+      { ...deniedPod, node: bench.node },
+    ];
+    const items = await Promise.all(pods.map((pod) => bench.issuer.token(pod)));
+    const response = await askBatch(
+      bench,
+      items.map((token) => ({ token, csr: makeCsr() })),
+    );
+    const [named, ...refused] = await resultsOf(response);
+    const problem = { type: "urn:signet:problem:identity-not-entitled", status: 403 };
+    expect(refused).toMatchObject([{ problem }, { problem }]);
+    const { certificate } = v.parse(v.object({ certificate: certificateSchema }), named);
+    const leaf = parseCertificate(decodeSinglePem(certificate.certificateChain[0] ?? "", ["CERTIFICATE"]));
+    expect(leaf.subjectAltName).toMatchObject({
+      ...{ uris: ["spiffe://cluster.local/ns/named/sa/web"], dnsNames: ["web.named.svc"], others: 0 },
+    });
+    expect(leaf.notAfter - leaf.notBefore).toBeLessThanOrEqual(300 + 60);
+  });
 
   test("give each item the certificate of its own token and key, in the order asked", async () => {
     const accounts = ["sleep", "httpbin", "ratings", "sleep"];
