@@ -114,6 +114,19 @@ describe("a leaf", () => {
     expect(new NodeCertificate(der).subjectAltName).toBe(`URI:${granted.spiffeId}`);
   });
 
+  test("has the DNS names that were granted beside its identity, after it", async () => {
+    const { issuer } = await bench();
+    const granted = { ...grant(), dnsNames: ["sleep.foo.svc", `${"a".repeat(63)}.svc.cluster.local`] };
+    const { der } = await issuer.prepare(granted).sign();
+    expect(new X509Certificate(der.slice()).getExtension(SubjectAlternativeNameExtension)?.names.toJSON()).toEqual([
+      { type: "url", value: granted.spiffeId.toString() },
+      ...granted.dnsNames.map((value) => ({ type: "dns", value })),
+    ]);
+    expect(readSvid(parseCertificate(der)).equals(granted.spiffeId)).toBe(true);
+    // X509-SVID §4.3: still for both sides of a connection.
+    expect(parseCertificate(der).extendedKeyUsage).toEqual([Oid.serverAuth, Oid.clientAuth]);
+  });
+
   test("of a serial with zeros in front, with its top bit, or both", async () => {
     for (const serial of [
       "00ff0102030405060708090a0b0c0d0e",
