@@ -56,7 +56,7 @@ describe("the policy in the configuration", () => {
       policy: withRule({ ...allow, namespaces: ["foo"], serviceAccounts: ["api"], dnsNames: ["api.example.com"] }),
     },
     { rule: "a deny list in a file", policy: { default: "allow", denyLists: ["file:deny.json"] } },
-    { rule: "a deny list in a Secret", policy: { default: "allow", denyLists: ["kubernetes:signet-system/deny"] } },
+    { rule: "a deny list in Secrets Manager", policy: { default: "allow", denyLists: ["aws-secretsmanager:deny"] } },
     { rule: "a deny list at an https URL", policy: { default: "allow", denyLists: ["https://a/deny.json?sig=x"] } },
     { rule: "a deny list of this machine", policy: { default: "allow", denyLists: ["http://127.0.0.1:1/deny.json"] } },
   ])("takes $rule", ({ policy }) => {
@@ -183,6 +183,11 @@ describe("the policy in the configuration", () => {
       faults: [
         'policy.rules: their lists make more than 200000 combinations of issuer, namespace and account; use beginnings with "*"',
       ],
+    },
+    {
+      rule: "a deny list in a Secret",
+      policy: { default: "allow", denyLists: ["kubernetes:signet-system/deny"] },
+      faults: ['policy.denyLists.0: mount the Secret, or a ConfigMap, into the pod and give "file:PATH" of it'],
     },
     {
       rule: "places of deny lists that are none",

@@ -5,7 +5,7 @@ import { DnsTemplate } from "../authorize/dns-template.ts";
 import { combinations } from "../authorize/rules.ts";
 import { defaultRule } from "../types.ts";
 import { accountPattern, day, duration, issuePath, namespacePattern, parsedBy } from "./fields.ts";
-import { storeLocation } from "./location.ts";
+import { secretOfStore, storeLocation } from "./location.ts";
 
 // Room for 10,000 rules of a few patterns each. Each combination is an entry of a table that is made at start.
 const maxRules = 20_000;
@@ -86,6 +86,11 @@ const denyListPlace = v.pipe(
   v.check(
     (text) => isAllowedKeyUrl(text) || v.is(storeLocation, text),
     'must be an https URL or a location such as "file:PATH"',
+  ),
+  // The CA's role lets it get one Secret by name, its authority's.
+  v.check(
+    (text) => secretOfStore(text) === undefined,
+    'mount the Secret, or a ConfigMap, into the pod and give "file:PATH" of it',
   ),
 );
 
