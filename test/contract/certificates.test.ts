@@ -9,8 +9,9 @@ import { decodeSinglePem } from "@signet/shared/pem";
 import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CsrOptions, caFalse, makeCsr, makeKey, publicKeyDer } from "../support/csr.ts";
+import { until } from "../support/poll.ts";
 import { makeWorkFolder, type WorkFolder } from "../support/work-folder.ts";
-import { ask, type Bench, platforms, sleepId, startBench } from "./platforms.ts";
+import { type Ask, ask, type Bench, platforms, sleepId, startBench } from "./platforms.ts";
 
 describe.each(platforms)("certificates on %s", (platform) => {
   let bench: Bench;
@@ -146,6 +147,26 @@ describe.each(platforms)("certificates on %s", (platform) => {
     const serials = await Promise.all(Array.from({ length: 64 }, async () => (await issued()).serialNumber));
     expect(new Set(serials.map((serial) => serial.padStart(32, "0").slice(0, 8))).size).toBe(64);
     expect(serials.every((serial) => serial.length <= 32)).toBe(true);
+  });
+
+  test("the same request again gets the same certificate; with another token or life it is another request", async () => {
+    const csr = makeCsr();
+    const [token, other] = [await bench.issuer.token(bench.sleep), await bench.issuer.token(bench.sleep)];
+    const serialOf = async (request: Ask) => {
+      const response = await ask(bench, { csr, token, ...request });
+      expect(response.status).toBe(201);
+      return v.parse(certificateSchema, await response.json()).serialNumber;
+    };
+    const first = await serialOf({});
+    // The agent's token may be another each time.
+    expect(await serialOf({ nodeToken: await bench.issuer.token(bench.agent) })).toBe(first);
+    const others = [
+      await serialOf({ token: other }),
+      await serialOf({ ttlSeconds: 60 }),
+      await serialOf({ csr: makeCsr() }),
+    ];
+    expect(new Set([first, ...others]).size).toBe(4);
+    await until("the log to tell", () => bench.tail().includes('"event":"repeated"'));
   });
 
   test("the scheme of the authorization header is compared without case", async () => {

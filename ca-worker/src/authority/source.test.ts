@@ -90,6 +90,24 @@ describe("the authorities of an instance", () => {
     expect(state.reads).toBe(2);
   });
 
+  test("are read by one of those who ask at once; the others go by what is at hand", async () => {
+    const { state, source } = bench(documentOf(1, first));
+    const before = await source.current();
+    state.content = documentOf(2, second);
+    state.now += 30;
+    const [reader, ...others] = await Promise.all([source.current(), source.current(), source.current()]);
+    expect(state.reads).toBe(2);
+    expect(reader?.bundle.sequence).toBe(2);
+    for (const other of others) expect(other).toBe(before);
+  });
+
+  test("are the same for all who read them first, at once", async () => {
+    const { source } = bench(documentOf(1, first));
+    const [one, other] = await Promise.all([source.current(), source.current()]);
+    expect(one).toBe(other);
+    expect(await source.current()).toBe(one);
+  });
+
   test("are not made anew while the document stays the same", async () => {
     const { state, source } = bench(documentOf(1, first));
     const before = await source.current();

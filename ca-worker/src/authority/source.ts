@@ -51,10 +51,12 @@ export class AuthoritySource {
   async current(): Promise<Authorities> {
     const { clock, logger } = this.#options;
     if (this.#current !== undefined && clock() - this.#readAt < rereadSeconds) return this.#current;
+    // While one request reads, the others go by what is at hand; one that ends on the way is not waited for.
+    if (this.#current !== undefined) this.#readAt = clock() - rereadSeconds + retrySeconds;
     try {
-      this.#current = await this.#read();
+      const current = await this.#read();
       this.#readAt = clock();
-      return this.#current;
+      return current;
     } catch (error) {
       const known = unavailable(error);
       logger.error(
@@ -85,6 +87,8 @@ export class AuthoritySource {
       .then((authority) => createLeafIssuer(authority, crypto, clock))
       .catch((error: unknown) => asSignetError(error, "authority-invalid"));
     if (issuer instanceof SignetError && issuer.code !== "cannot-sign") throw issuer;
+    // Another request has read the same meanwhile, and what it has is used already.
+    if (text === this.#text && this.#current !== undefined) return this.#current;
     this.#text = text;
     const id = issuer instanceof SignetError ? null : issuer.authority.id;
     logger.info(
@@ -92,7 +96,8 @@ export class AuthoritySource {
       "authorities loaded",
     );
     const bundle: TrustBundle = { trustDomain: trustDomain.name, sequence, refreshHintSeconds, roots };
-    return { bundle: taintedKeyIds.length === 0 ? bundle : { ...bundle, taintedKeyIds }, issuer };
+    this.#current = { bundle: taintedKeyIds.length === 0 ? bundle : { ...bundle, taintedKeyIds }, issuer };
+    return this.#current;
   }
 }
 

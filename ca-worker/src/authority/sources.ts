@@ -23,6 +23,11 @@ export class AuthoritySources implements Iterable<AuthoritySource> {
     return source;
   }
 
+  /** Reads what is due, so that many who ask at once do not read each for itself. What fails shows when it is asked for. */
+  async refresh(): Promise<void> {
+    await Promise.allSettled([...this].map((source) => source.current()));
+  }
+
   /** @returns undefined where the trust domain is not served */
   find(name: string): AuthoritySource | undefined {
     return this.#byName.get(name);

@@ -34,16 +34,29 @@ const spiffeBundle = v.object({
 });
 
 const health = v.object({ status: v.literal("ok") });
-const ready = v.object({
+const readiness = {
   status: v.literal("ready"),
   authority: described("Which authority signs now."),
   sequence: v.pipe(v.number(), v.integer(), v.description("Of the trust bundle.")),
-});
-const notReady = v.object({
+};
+const unreadiness = {
   status: v.literal("not ready"),
   code: described("Code of the error."),
   reason: described("What is wrong, for who runs the CA."),
-});
+};
+const trustDomains = v.optional(
+  v.pipe(
+    v.array(
+      v.union([
+        v.object({ trustDomain: described("Name of the trust domain."), ...readiness }),
+        v.object({ trustDomain: described("Name of the trust domain."), ...unreadiness }),
+      ]),
+    ),
+    v.description("Each of them, where the CA serves several."),
+  ),
+);
+const ready = v.object({ ...readiness, trustDomains });
+const notReady = v.object({ ...unreadiness, trustDomains });
 
 const definitions = {
   CertificateRequest: certificateRequest,

@@ -34,7 +34,7 @@ export function batch(deps: IssueDeps, onInternal: (error: SignetError, requestI
     deps.audit.batch(requestId, items.length, agent?.claims);
     const queue: Queue = { waiting: 0 };
     // Once for all: of a list that nobody has read yet each item would start a read of its own.
-    await refreshDenyLists(deps.policy);
+    await Promise.all([refreshDenyLists(deps.policy), deps.authorities.refresh()]);
     const results = await Promise.all(
       items.map((item, index) => answerItem(itemRequestId(requestId, index), item, agent, queue, deps, onInternal)),
     );

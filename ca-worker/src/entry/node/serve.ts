@@ -95,7 +95,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const { authorities } = deps;
   const app = createApp({ ...deps, audit: meteredAudit(deps.audit, registry) });
   // Faults show in the log now rather than at the first request; readiness tells the rest.
-  await Promise.all([...authorities].map((one) => one.current().catch(() => {})));
+  await authorities.refresh();
   await refreshDenyLists(deps.policy);
   await warmKeys(config, source, deps.issuers);
 
