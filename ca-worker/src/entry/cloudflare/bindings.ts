@@ -14,7 +14,7 @@ export interface Queue {
 
 /** A dataset of Workers Analytics Engine. */
 export interface AnalyticsDataset {
-  writeDataPoint(point: { readonly indexes: [string]; readonly blobs: readonly string[] }): void;
+  writeDataPoint(point: { readonly indexes: [string]; readonly blobs: string[] }): void;
 }
 
 /** A counter of the Workers rate-limiting API. */

@@ -19,8 +19,8 @@ const rereadSeconds = 30;
 const leaseSeconds = 10;
 
 /**
- * The instances of an isolate, one after the other: of the configuration in the variable SIGNET_CONFIG, or, where that
- * names a KV entry as `kv:BINDING/KEY`, of what stands there. That is read again twice a minute; a new one that is not
+ * The instances of an isolate, one after the other: of the configuration in the variable SIGNET_CONFIG (a text, or JSON as
+ * such), or, where that names a KV entry as `kv:BINDING/KEY`, of what stands there. That is read again twice a minute; a new one that is not
  * valid is told in the log and does not replace the one that serves.
  */
 export class Instances {
@@ -35,7 +35,9 @@ export class Instances {
   /** Makes the instance at once where no I/O is needed for it, so that no request has to. */
   constructor(env: Env, platform: Platform) {
     this.#platform = platform;
-    const value = env[variable];
+    const set = env[variable];
+    // A variable of wrangler.jsonc may be JSON itself.
+    const value = typeof set === "object" && set !== null ? JSON.stringify(set) : set;
     if (typeof value !== "string") {
       this.#place = variable;
       this.#current = new SignetError("config-invalid", `the variable ${variable} is missing`);
