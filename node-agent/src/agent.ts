@@ -39,7 +39,7 @@ export interface Agent {
  */
 export async function startAgent(config: Config, deps: Deps, limits: Partial<WorkloadLimits> = {}): Promise<Agent> {
   const { log, metrics, now } = deps;
-  const { caUrls, names, proxies, trustDomain, validator } = config;
+  const { accountPath, caUrls, names, proxies, trustDomain, validator } = config;
   const startedAt = now();
   const nodeToken = config.nodeToken === undefined ? noNodeToken : followNodeToken(config.nodeToken, log);
   const pinnedCa =
@@ -55,7 +55,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     const client = await CaClient.open({ urls: caUrls, proxies, ...{ pinnedCa, nodeToken, agenda, deps } });
     return { client, issue: createIssue({ client, bundles, ttlSeconds: config.ttlSeconds, deps }) };
   });
-  const tokenIssuers = new TokenIssuerStore(trustDomain);
+  const tokenIssuers = new TokenIssuerStore(trustDomain, accountPath);
   let caIsAway = () => false;
   const workloads = new Workloads({
     ...{ agenda, deps, limits },
@@ -79,7 +79,7 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
     bundleHolders.add(onChange);
     return { current: () => bundleSecret, close: () => bundleHolders.delete(onChange) };
   };
-  const callerOf = callerReader({ now, trustDomain, nodeUid: () => nodeToken.nodeUid() });
+  const callerOf = callerReader({ now, trustDomain, accountPath, nodeUid: () => nodeToken.nodeUid() });
   // On the socket that pods share, a stream is who its token says, once the CA has said so too.
   const principalOf = (caller: Caller, connection: object): Principal => ({
     spiffeId: caller.spiffeId,

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
+import { AccountPath } from "@signet/shared/account-path";
 import { parseDuration } from "@signet/shared/duration";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { configError } from "@signet/shared/faults";
@@ -21,6 +22,8 @@ export interface Config {
   /** File. */
   readonly caCert: string | undefined;
   readonly trustDomain: TrustDomain;
+  /** How service accounts are named in the trust domain. */
+  readonly accountPath: AccountPath;
   /** Absolute; undefined where there are only sockets of single pods. */
   readonly socket: string | undefined;
   readonly socketMode: number;
@@ -91,6 +94,7 @@ export function parseConfig(
     ),
     caCert: take("caCert", readCaCert),
     trustDomain: take("trustDomain", readTrustDomain),
+    accountPath: take("accountPath", AccountPath.parse),
     socket: take("socket", readSocket),
     socketMode: take("socketMode", readMode),
     nodeToken: take("nodeToken", (path) => resolve(nonEmpty(path))),
@@ -108,6 +112,7 @@ export function parseConfig(
     ttlSeconds: take("ttl", readTtl),
   };
   const {
+    accountPath,
     admin,
     allBundles,
     bundle,
@@ -133,6 +138,7 @@ export function parseConfig(
     found.length > 0 ||
     caUrls === undefined ||
     trustDomain === undefined ||
+    accountPath === undefined ||
     socket === undefined ||
     socketMode === undefined ||
     admin === undefined ||
@@ -153,6 +159,7 @@ export function parseConfig(
       proxies,
       caCert,
       trustDomain,
+      accountPath,
       nodeToken,
       admin,
       telemetry,

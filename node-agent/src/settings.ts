@@ -1,3 +1,5 @@
+import { defaultAccountPath } from "@signet/shared/account-path";
+
 /** One setting of the agent, by its key in the configuration file. Flag and variable follow from the key. */
 export interface SettingText {
   readonly flag: string;
@@ -22,6 +24,11 @@ const texts = {
     hint: "<name>",
     help: "trust domain of the workloads, such as cluster.local (required)",
     required: true,
+  },
+  accountPath: {
+    hint: "<path>",
+    help: "path of service accounts' SPIFFE IDs, as the CA has it for this cluster's issuer",
+    fallback: defaultAccountPath,
   },
   socket: {
     hint: "<path>",

@@ -25,8 +25,16 @@ describe("the path of a service account's SPIFFE ID", () => {
     );
   });
 
-  test.each(["", "a/b", "..", "%61", "a\u0000"])("the account %j makes no ID", (name) => {
-    expect(() => AccountPath.parse(defaultAccountPath).idOf(trustDomain, "foo", name)).toThrow(malformed);
+  test.each(["", "a/b", "..", "foo/sa/admin", "%61", "a\u0000"])("the name %j makes no ID", (name) => {
+    const path = AccountPath.parse(defaultAccountPath);
+    expect(() => path.idOf(trustDomain, "foo", name)).toThrow(malformed);
+    expect(() => path.idOf(trustDomain, name, "sleep")).toThrow(malformed);
+  });
+
+  test("the longest names that Kubernetes has fit", () => {
+    const [namespace, account] = ["n".repeat(63), "a".repeat(253)];
+    const id = AccountPath.parse(defaultAccountPath).idOf(trustDomain, namespace, account);
+    expect(id.toString()).toBe(`spiffe://example.org/ns/${namespace}/sa/${account}`);
   });
 
   test.each([

@@ -115,23 +115,6 @@ describe("SPIFFE ID", () => {
     expect(`${TrustDomain.parse("td")}`).toBe("td");
   });
 
-  test.each([
-    { rule: "a slash in the namespace", namespace: "foo/sa/admin", account: "sleep" },
-    { rule: "a dot segment", namespace: "..", account: "sleep" },
-    { rule: "an empty namespace", namespace: "", account: "sleep" },
-    { rule: "an empty service account", namespace: "foo", account: "" },
-    { rule: "percent-encoding", namespace: "foo", account: "a%2fb" },
-  ])("of a service account: refuse $rule", ({ namespace, account }) => {
-    expect(() => SpiffeId.ofServiceAccount(TrustDomain.parse("td"), namespace, account)).toThrow(malformed);
-  });
-
-  test("of a service account, of the longest names that Kubernetes has", () => {
-    const [namespace, account] = ["n".repeat(63), "a".repeat(253)];
-    expect(SpiffeId.ofServiceAccount(TrustDomain.parse(td), namespace, account).toString()).toBe(
-      `spiffe://${td}/ns/${namespace}/sa/${account}`,
-    );
-  });
-
   test("I4: segments that make an ID of over 2048 bytes", () => {
     const domain = TrustDomain.parse("td");
     expect(() => SpiffeId.fromSegments(domain, ["x".repeat(2_037)])).toThrow(malformed);

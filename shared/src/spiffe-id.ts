@@ -79,11 +79,6 @@ export class SpiffeId {
     return id;
   }
 
-  /** The ID of a Kubernetes service account, `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`. */
-  static ofServiceAccount(trustDomain: TrustDomain, namespace: string, serviceAccount: string): SpiffeId {
-    return SpiffeId.fromSegments(trustDomain, ["ns", namespace, "sa", serviceAccount]);
-  }
-
   equals(other: SpiffeId): boolean {
     return this.toString() === other.toString();
   }

@@ -122,7 +122,7 @@ describe("the name of a request", () => {
   const workload = { issuer: "https://a", subject: "system:serviceaccount:foo:sleep", podUid: "u", expiresAt: 5 };
   const caller = { trustDomain, workload } as Caller;
   const entitlement: Entitlement = {
-    spiffeId: SpiffeId.ofServiceAccount(trustDomain, "foo", "sleep"),
+    spiffeId: SpiffeId.fromSegments(trustDomain, ["ns", "foo", "sa", "sleep"]),
     rule: "default",
     keys: ["p256"],
     defaultTtlSeconds: 3_600,

@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { AccountPath, defaultAccountPath } from "@signet/shared/account-path";
 import { SignetError } from "@signet/shared/errors";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import fc from "fast-check";
@@ -13,7 +14,12 @@ const prefix = "csi.storage.k8s.io/";
 const checks = {
   kubeletDir,
   readCaller: (token: string) =>
-    readCaller(token, { now: () => 1_000, trustDomain: TrustDomain.parse("cluster.local"), nodeUid: () => undefined }),
+    readCaller(token, {
+      now: () => 1_000,
+      trustDomain: TrustDomain.parse("cluster.local"),
+      accountPath: AccountPath.parse(defaultAccountPath),
+      nodeUid: () => undefined,
+    }),
 };
 
 const uid = "c516fdf4-1563-416d-8af8-68c3b8267af6";

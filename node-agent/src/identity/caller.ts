@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { AccountPath } from "@signet/shared/account-path";
 import type { Clock } from "@signet/shared/deps";
 import { SignetError } from "@signet/shared/errors";
 import {
@@ -6,7 +7,7 @@ import {
   readServiceAccountClaims,
   type ServiceAccountClaims,
 } from "@signet/shared/service-account";
-import { SpiffeId, type TrustDomain } from "@signet/shared/spiffe-id";
+import type { SpiffeId, TrustDomain } from "@signet/shared/spiffe-id";
 
 /**
  * Who a token says is asking. NOTHING here is proven: only the CA checks signatures, so a caller is given nothing of a
@@ -24,6 +25,8 @@ export interface Caller {
 export interface CallerChecks {
   readonly now: Clock;
   readonly trustDomain: TrustDomain;
+  /** How the CA names accounts. */
+  readonly accountPath: AccountPath;
   /** The node of the agent's own token, where it names one. */
   readonly nodeUid: () => string | undefined;
 }
@@ -40,20 +43,20 @@ export function readCaller(token: string, checks: CallerChecks): Caller {
 export function callerReader(checks: CallerChecks): (token: string) => Caller {
   let last: Caller | undefined;
   return (token) => {
-    const caller = last?.token === token ? last : decode(token, checks.trustDomain);
+    const caller = last?.token === token ? last : decode(token, checks);
     check(caller.claims, checks);
     last = caller;
     return caller;
   };
 }
 
-function decode(token: string, trustDomain: TrustDomain): Caller {
+function decode(token: string, checks: CallerChecks): Caller {
   const claims = readServiceAccountClaims(decodeTokenUnverified(token));
   return {
     token,
     tokenHash: createHash("sha256").update(token).digest("base64"),
     claims,
-    spiffeId: serviceAccountId(trustDomain, claims),
+    spiffeId: serviceAccountId(checks, claims),
   };
 }
 
@@ -67,9 +70,9 @@ function check({ expiresAt, nodeUid }: ServiceAccountClaims, checks: CallerCheck
   }
 }
 
-function serviceAccountId(trustDomain: TrustDomain, claims: ServiceAccountClaims): SpiffeId {
+function serviceAccountId({ accountPath, trustDomain }: CallerChecks, claims: ServiceAccountClaims): SpiffeId {
   try {
-    return SpiffeId.ofServiceAccount(trustDomain, claims.namespace, claims.serviceAccount);
+    return accountPath.idOf(trustDomain, claims.namespace, claims.serviceAccount);
   } catch (cause) {
     throw new SignetError("malformed-token", "token: its account makes no SPIFFE ID", { cause });
   }

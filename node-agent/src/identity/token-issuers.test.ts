@@ -1,4 +1,5 @@
 import { constants, createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { AccountPath, defaultAccountPath } from "@signet/shared/account-path";
 import { readServiceAccountClaims } from "@signet/shared/service-account";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import { describe, expect, test } from "vitest";
@@ -28,6 +29,8 @@ const issuer = {
   trustDomain: "cluster.local",
   keys: { keys },
 };
+
+const accountPath = AccountPath.parse(defaultAccountPath);
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
@@ -61,7 +64,7 @@ function signBy(alg: Algorithm, key: KeyObject, bytes: Buffer): Buffer {
 }
 
 function storeOf(...issuers: object[]): TokenIssuerStore {
-  const store = new TokenIssuerStore(TrustDomain.parse("cluster.local"));
+  const store = new TokenIssuerStore(TrustDomain.parse("cluster.local"), accountPath);
   store.offer({ issuers });
   return store;
 }
@@ -79,6 +82,10 @@ function check(store: TokenIssuerStore, token: string, node: string | null = nod
 describe("a token that the CA would take", () => {
   test.each(algorithms)("verifies with %s", (alg) => {
     expect(check(storeOf(issuer), makeToken({ alg }))).toBe("good");
+  });
+
+  test("verifies where the CA tells the path of accounts that the agent has", () => {
+    expect(check(storeOf({ ...issuer, accountPath: defaultAccountPath }), makeToken())).toBe("good");
   });
 
   test("verifies without a kid where one key fits", () => {
@@ -131,6 +138,10 @@ describe("a token is refused", () => {
     { what: "no issuer is known", issuers: [] },
     { what: "its issuer is of another trust domain", issuers: [{ ...issuer, trustDomain: "elsewhere.test" }] },
     { what: "the issuer's rules do not allow its algorithm", issuers: [{ ...issuer, algorithms: ["RS256"] }] },
+    {
+      what: "the CA names its account otherwise",
+      issuers: [{ ...issuer, accountPath: "/{namespace}/{serviceAccount}" }],
+    },
     { what: "two keys fit", issuers: [{ ...issuer, keys: { keys: [...keys, ...keys] } }] },
   ])("where $what", ({ issuers }) => {
     expect(check(storeOf(...issuers), makeToken())).toBe("token-not-accepted");
@@ -150,7 +161,7 @@ describe("a token is refused", () => {
 test.each([{}, { issuers: "x" }, { issuers: [{ ...issuer, keys: [] }] }, null])(
   "a document that is none: %j",
   (json) => {
-    const store = new TokenIssuerStore(TrustDomain.parse("cluster.local"));
+    const store = new TokenIssuerStore(TrustDomain.parse("cluster.local"), accountPath);
     expect(() => store.offer(json)).toThrow(expect.objectContaining({ code: "ca-answer-invalid" }));
   },
 );

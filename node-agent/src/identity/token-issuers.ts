@@ -1,4 +1,5 @@
 import { constants, createPublicKey, type JsonWebKey, type KeyObject, verify } from "node:crypto";
+import { type AccountPath, defaultAccountPath } from "@signet/shared/account-path";
 import { type TokenIssuers, tokenIssuers } from "@signet/shared/ca-api";
 import { SignetError } from "@signet/shared/errors";
 import { describeIssues } from "@signet/shared/faults";
@@ -21,6 +22,7 @@ import * as v from "valibot";
 import type { Caller } from "./caller.ts";
 
 interface KnownIssuer extends TokenRules {
+  readonly accountPath: string;
   readonly keys: readonly PublicJwk[];
 }
 
@@ -37,10 +39,13 @@ export interface VouchFor {
  */
 export class TokenIssuerStore {
   readonly #trustDomain: TrustDomain;
+  readonly #accountPath: AccountPath;
   #issuers: readonly KnownIssuer[] = [];
 
-  constructor(trustDomain: TrustDomain) {
+  /** @param accountPath how this agent takes accounts to be named */
+  constructor(trustDomain: TrustDomain, accountPath: AccountPath) {
     this.#trustDomain = trustDomain;
+    this.#accountPath = accountPath;
   }
 
   /**
@@ -67,6 +72,7 @@ export class TokenIssuerStore {
     // The claims were read from the same bytes that the signature is over.
     const issuer = this.#issuers.find((one) => one.issuer === claims.issuer);
     if (issuer === undefined) throw refused("its issuer is not known");
+    if (issuer.accountPath !== this.#accountPath.template) throw refused("the CA names its account otherwise");
     const algorithm = allowedAlgorithm(alg, issuer);
     const jwk = findJwk(issuer.keys, kid, algorithm);
     const key = jwk === undefined ? undefined : importKey(jwk);
@@ -80,9 +86,15 @@ export class TokenIssuerStore {
   }
 }
 
-function readIssuer({ keys, algorithms, ...rules }: TokenIssuers["issuers"][number]): KnownIssuer {
+function readIssuer({
+  keys,
+  algorithms,
+  accountPath = defaultAccountPath,
+  ...rules
+}: TokenIssuers["issuers"][number]): KnownIssuer {
   return {
     ...rules,
+    accountPath,
     algorithms: tokenAlgorithms.filter((known) => algorithms.includes(known)),
     keys: signatureKeys(keys.keys.filter((jwk) => v.is(publicJwk, jwk))),
   };

@@ -1,3 +1,4 @@
+import { AccountPath } from "@signet/shared/account-path";
 import { SignetError } from "@signet/shared/errors";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import fc from "fast-check";
@@ -35,7 +36,12 @@ const claims = fc.record(
 );
 const likelyToken = claims.map((payload) => `e30.${Buffer.from(JSON.stringify(payload)).toString("base64url")}.c2ln`);
 
-const checks = { now: () => 1_000, trustDomain: TrustDomain.parse("cluster.local"), nodeUid: () => "node" };
+const checks = {
+  now: () => 1_000,
+  trustDomain: TrustDomain.parse("cluster.local"),
+  accountPath: AccountPath.parse("/eu/{namespace}/{serviceAccount}"),
+  nodeUid: () => "node",
+};
 
 /** A value, or a SignetError; anything else fails the property. */
 function attempt(run: () => unknown): void {

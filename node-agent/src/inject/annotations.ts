@@ -1,3 +1,4 @@
+import type { AccountPath } from "@signet/shared/account-path";
 import { asSignetError } from "@signet/shared/errors";
 import { SpiffeId, type TrustDomain } from "@signet/shared/spiffe-id";
 
@@ -23,8 +24,13 @@ export interface Upstream {
   readonly server: SpiffeId;
 }
 
-export interface UpstreamContext {
+/** How `namespace/service-account` becomes a SPIFFE ID. */
+export interface AccountNaming {
   readonly trustDomain: TrustDomain;
+  readonly accountPath: AccountPath;
+}
+
+export interface UpstreamContext extends AccountNaming {
   readonly clusterDomain: string;
   /** Of the workload, where it is known. */
   readonly namespace: string | undefined;
@@ -44,8 +50,8 @@ export function unknownAnnotations(annotations: Readonly<Record<string, string>>
  * Reads `foo/sleep, bar/sleep`: service accounts with their namespaces; or whole SPIFFE IDs.
  * @param field what to call the list in a fault
  */
-export function readClients(text: string, trustDomain: TrustDomain, field: string, faults: string[]): SpiffeId[] {
-  const clients = words(text).flatMap((word) => readIdentity(word, trustDomain, `${field}: "${word}"`, faults) ?? []);
+export function readClients(text: string, naming: AccountNaming, field: string, faults: string[]): SpiffeId[] {
+  const clients = words(text).flatMap((word) => readIdentity(word, naming, `${field}: "${word}"`, faults) ?? []);
   if (words(text).length === 0) {
     faults.push(`${field}: names nobody; give namespace/service-account, or leave it out to admit the trust domain`);
   }
@@ -72,7 +78,7 @@ export function readUpstreams(text: string, context: UpstreamContext, field: str
     if (protocol === undefined) faults.push(`${where}: "${scheme}" is none of http, grpc, tcp`);
     if (port < 1 || port > 65_535) faults.push(`${where}: ${digits} is no port`);
     const name = readHost(host, context, where, faults);
-    const server = readIdentity(identity, context.trustDomain, where, faults);
+    const server = readIdentity(identity, context, where, faults);
     if (protocol === undefined || name === undefined || server === undefined) continue;
     const key = `${name.host}:${port}`;
     if (found.has(key)) faults.push(`${where}: ${key} is named twice; name it once`);
@@ -114,7 +120,12 @@ function readHost(
   return { host, names: [...bare, host, `${host}.svc`, `${host}.svc.${clusterDomain}`] };
 }
 
-function readIdentity(text: string, trustDomain: TrustDomain, where: string, faults: string[]): SpiffeId | undefined {
+function readIdentity(
+  text: string,
+  { accountPath, trustDomain }: AccountNaming,
+  where: string,
+  faults: string[],
+): SpiffeId | undefined {
   try {
     if (text.startsWith("spiffe://")) return SpiffeId.parse(text);
     const [namespace, account, ...more] = text.split("/");
@@ -122,7 +133,7 @@ function readIdentity(text: string, trustDomain: TrustDomain, where: string, fau
       faults.push(`${where}: "${text}" is not like namespace/service-account`);
       return undefined;
     }
-    return SpiffeId.ofServiceAccount(trustDomain, namespace, account);
+    return accountPath.idOf(trustDomain, namespace, account);
   } catch (error) {
     faults.push(`${where}: ${asSignetError(error, "config-invalid").message}`);
     return undefined;

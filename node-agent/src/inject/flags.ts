@@ -1,3 +1,4 @@
+import { defaultAccountPath } from "@signet/shared/account-path";
 import type { Command } from "commander";
 
 /** The command line of `inject`, as given. */
@@ -7,6 +8,7 @@ export interface InjectFlags {
   readonly sidecar?: string;
   readonly proxyImage?: string;
   readonly trustDomain?: string;
+  readonly accountPath?: string;
   readonly clusterDomain?: string;
   readonly namespace?: string;
   readonly upstreams?: string;
@@ -68,6 +70,7 @@ export function addInjectCommand(program: Command, action: (flags: InjectFlags) 
     .option("--identity <way>", `csi: own socket, no token; token: the node's socket (default: ${defaults.identity})`)
     .option("--sidecar <kind>", `native, or container before Kubernetes 1.29 (default: ${defaults.sidecar})`)
     .option("--trust-domain <name>", `trust domain of the workloads (default: ${defaults.trustDomain})`)
+    .option("--account-path <path>", `path of service accounts' SPIFFE IDs (default: ${defaultAccountPath})`)
     .option("--cluster-domain <name>", `domain of the cluster's Services (default: ${defaults.clusterDomain})`)
     .option("--audience <name>", `audience of the token, with --identity token (default: ${defaults.audience})`)
     .option(

@@ -176,6 +176,9 @@ describe("inbound", () => {
     expect(text).toContain("exact: spiffe://cluster.local/ns/foo/sa/sleep");
     expect(text).toContain("exact: spiffe://other/x");
     expect(text).not.toContain("prefix: spiffe:");
+    const flags = { accountPath: "/eu/{namespace}/{serviceAccount}" };
+    const { text: named } = bootstrapOf(podOf(both({ "signet.dev/clients": "foo/sleep" }), flags));
+    expect(named).toContain("exact: spiffe://cluster.local/eu/foo/sleep");
   });
 
   test("a NetworkPolicy admits the sidecar's ports and what stays without it", () => {

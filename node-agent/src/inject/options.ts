@@ -1,3 +1,4 @@
+import { AccountPath, defaultAccountPath } from "@signet/shared/account-path";
 import { parseDuration } from "@signet/shared/duration";
 import { asSignetError } from "@signet/shared/errors";
 import { TrustDomain } from "@signet/shared/spiffe-id";
@@ -10,6 +11,8 @@ export interface InjectOptions {
   readonly sidecar: "native" | "container";
   readonly proxyImage: string;
   readonly trustDomain: TrustDomain;
+  /** How service accounts are named in the trust domain. */
+  readonly accountPath: AccountPath;
   readonly clusterDomain: string;
   /** Of objects that name none. */
   readonly namespace: string | undefined;
@@ -41,7 +44,8 @@ export function parseInjectOptions(flags: Omit<InjectFlags, "file">): InjectOpti
     identity: oneOf("--identity", flags.identity ?? defaults.identity, ["csi", "token"]),
     sidecar: oneOf("--sidecar", flags.sidecar ?? defaults.sidecar, ["native", "container"]),
     proxyImage: matching("--proxy-image", flags.proxyImage ?? defaults.proxyImage, text, "the name of an image"),
-    trustDomain: readTrustDomain(flags.trustDomain ?? defaults.trustDomain, faults),
+    trustDomain: parsed("--trust-domain", flags.trustDomain ?? defaults.trustDomain, TrustDomain.parse, faults),
+    accountPath: parsed("--account-path", flags.accountPath ?? defaultAccountPath, AccountPath.parse, faults),
     clusterDomain: matching(
       ...(["--cluster-domain", flags.clusterDomain ?? defaults.clusterDomain, domain] as const),
       "a domain such as cluster.local",
@@ -55,12 +59,13 @@ export function parseInjectOptions(flags: Omit<InjectFlags, "file">): InjectOpti
     connectionAgeSeconds: readConnectionAge(flags.connectionAge ?? defaults.connectionAge, faults),
     networkPolicy: flags.networkPolicy ?? true,
   };
-  const { identity, sidecar, trustDomain } = options;
-  if (faults.length > 0 || trustDomain === undefined) throw injectError(faults);
+  const { accountPath, identity, sidecar, trustDomain } = options;
+  if (faults.length > 0 || trustDomain === undefined || accountPath === undefined) throw injectError(faults);
   // A fault was told for any other word.
   return {
     ...options,
     trustDomain,
+    accountPath,
     identity: identity === "token" ? "token" : "csi",
     sidecar: sidecar === "container" ? "container" : "native",
   };
@@ -77,11 +82,16 @@ function readConnectionAge(text: string, faults: string[]): number {
   }
 }
 
-function readTrustDomain(name: string, faults: string[]): TrustDomain | undefined {
+function parsed<Value>(
+  flag: string,
+  text: string,
+  parse: (text: string) => Value,
+  faults: string[],
+): Value | undefined {
   try {
-    return TrustDomain.parse(name);
+    return parse(text);
   } catch (error) {
-    faults.push(`--trust-domain: ${asSignetError(error, "config-invalid").message}`);
+    faults.push(`${flag}: ${asSignetError(error, "config-invalid").message}`);
     return undefined;
   }
 }

@@ -74,9 +74,7 @@ export function planAll(
       inbound,
       untouched,
       clients:
-        clients === undefined
-          ? undefined
-          : readClients(clients, options.trustDomain, `${title}: ${annotation.clients}`, faults),
+        clients === undefined ? undefined : readClients(clients, options, `${title}: ${annotation.clients}`, faults),
       upstreams: withAddresses(upstreams),
     });
   }

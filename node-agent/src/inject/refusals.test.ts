@@ -107,6 +107,7 @@ describe("is refused", () => {
     { flags: { sidecar: "x" }, says: "--sidecar" },
     { flags: { proxyImage: "" }, says: "--proxy-image" },
     { flags: { trustDomain: "A" }, says: "--trust-domain" },
+    { flags: { accountPath: "/{namespace}" }, says: "--account-path" },
     { flags: { clusterDomain: "." }, says: "--cluster-domain" },
     { flags: { namespace: "a.b" }, says: "--namespace" },
     { flags: { audience: "" }, says: "--audience" },

@@ -110,7 +110,7 @@ export class Simulation {
     return {
       token,
       tokenHash: token,
-      spiffeId: SpiffeId.ofServiceAccount(trustDomain, "foo", "sleep"),
+      spiffeId: SpiffeId.fromSegments(trustDomain, ["ns", "foo", "sa", "sleep"]),
       claims: {
         ...{ issuer: "issuer", audiences: ["signet-ca"], subject: "subject", tokenId: undefined },
         ...{ nodeName: undefined, nodeUid: undefined, ...names, ...times },
