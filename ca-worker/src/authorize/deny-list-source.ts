@@ -18,9 +18,9 @@ export interface DenyListSourceOptions {
 }
 
 /**
- * A deny list that is read on first use and again every 30 s. While it can't be read, or does not hold its form, the last
- * good one goes on denying. Where there was never a good one nothing is signed: nobody knows whom it would deny. No read
- * is shared between requests, since Workers forbid waiting for another request's I/O.
+ * A deny list that is read on first use and again every 30 s. While it can't be read, or does not hold its form, the
+ * last good one goes on denying. Where there was never a good one nothing is signed: nobody knows whom it would deny.
+ * No read is shared between requests, since Workers forbid waiting for another request's I/O.
  */
 export class DenyListSource {
   readonly #options: DenyListSourceOptions;

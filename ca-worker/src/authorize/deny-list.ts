@@ -42,10 +42,10 @@ const spiffeIds = v.optional(
 const schema = v.strictObject({ spiffeIds, tokenIds: identifiers, podUids: identifiers, nodeUids: identifiers });
 
 /**
- * Reads a deny list, `{"spiffeIds": [], "tokenIds": [], "podUids": [], "nodeUids": []}`, of which each member may be left
- * out.
- * @throws SignetError `source-unavailable` with the first faults; one of them spoils the whole, so that what an operator
- *   meant to deny is never half denied without anybody being told
+ * Reads a deny list, `{"spiffeIds": [], "tokenIds": [], "podUids": [], "nodeUids": []}`, of which each member may be
+ * left out.
+ * @throws SignetError `source-unavailable` with the first faults; one of them spoils the whole, so that what an
+ *   operator meant to deny is never half denied without anybody being told
  */
 export function parseDenyList(text: string): DenyList {
   const result = v.safeParse(schema, readJson(text));

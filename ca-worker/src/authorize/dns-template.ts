@@ -7,9 +7,9 @@ const accountPart = "{serviceAccount}";
 const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
- * The form of a DNS name that workloads get beside their SPIFFE ID, such as `{serviceAccount}.{namespace}.svc`. The names
- * are whole labels of it, each takes the place of one label exactly, and the last label is fixed: so no choice of a
- * namespace's or an account's name gives the DNS name of another account or of another domain.
+ * The form of a DNS name that workloads get beside their SPIFFE ID, such as `{serviceAccount}.{namespace}.svc`. The
+ * names are whole labels of it, each takes the place of one label exactly, and the last label is fixed: so no choice
+ * of a namespace's or an account's name gives, by the same form, the DNS name of another account or another domain.
  */
 export class DnsTemplate {
   readonly #labels: readonly string[];
@@ -25,9 +25,7 @@ export class DnsTemplate {
       throw malformed("must end with a fixed label, such as svc, so that no account chooses its own domain");
     }
     if (!isDnsName(template.#fill("n", "a"))) {
-      throw malformed(
-        `must be a DNS name in lower case in which ${namespacePart} and ${accountPart} may take the place of whole labels`,
-      );
+      throw malformed(`must be a DNS name in lower case, with ${namespacePart} and ${accountPart} as whole labels`);
     }
     return template;
   }
@@ -43,8 +41,8 @@ export class DnsTemplate {
   }
 
   /**
-   * The name of an account; undefined where that account cannot have one: its name has a dot, or is over 63 characters, or
-   * makes the whole longer than a DNS name may be.
+   * The name of an account; undefined where that account cannot have one: its name has a dot, or is over 63
+   * characters, or makes the whole longer than a DNS name may be.
    */
   nameOf(namespace: string, serviceAccount: string): string | undefined {
     if (!label.test(namespace) || (this.tellsAccounts && !label.test(serviceAccount))) return undefined;

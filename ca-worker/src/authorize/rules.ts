@@ -38,10 +38,10 @@ export interface Account {
 const anyIssuer = 0;
 
 /**
- * Finds the first rule that matches. Every combination of an issuer, a namespace pattern and an account pattern that a rule
- * names is a key, which holds the place of the first rule that has it. An account has few keys that match it: its own
- * names, the prefixes of them that stand in some rule, and "any"; the least of the places found is the first rule. So the
- * work depends on how many patterns match the account, not on how many rules there are.
+ * Finds the first rule that matches. Every combination of an issuer, a namespace pattern and an account pattern that a
+ * rule names is a key, which holds the place of the first rule that has it. An account has few keys that match it: its
+ * own names, the prefixes of them that stand in some rule, and "any"; the least of the places found is the first rule.
+ * So the work depends on how many patterns match the account, not on how many rules there are.
  */
 export class RuleTable {
   /** In their order. */
@@ -105,7 +105,10 @@ export function combinations({ issuers, namespaces, serviceAccounts }: RuleScope
   return (issuers?.length ?? 1) * (namespaces?.length ?? 1) * (serviceAccounts?.length ?? 1);
 }
 
-/** Which part of a rule's scope an account is not in; undefined where the rule matches. What {@link RuleTable} finds, it finds by this. */
+/**
+ * Which part of a rule's scope an account is not in; undefined where the rule matches. What {@link RuleTable} finds,
+ * it finds by this.
+ */
 export function mismatch(scope: RuleScope, account: Account): keyof RuleScope | undefined {
   if (scope.issuers !== undefined && !scope.issuers.includes(account.issuer)) return "issuers";
   const outside = (patterns: readonly string[] | undefined, name: string) =>

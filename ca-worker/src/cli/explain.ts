@@ -45,12 +45,12 @@ export function explainCommand(): Command {
     .addHelpText(
       "after",
       `
-The request goes through the steps of the CA itself, up to the signature: both tokens, deny lists and rules, the CSR. Nothing
-is signed, and neither token nor CSR is shown. Keys of issuers and deny lists are read from where the configuration says; what
-is in files or in the configuration itself needs no network.
+The request goes through the steps of the CA itself, up to the signature: both tokens, deny lists and rules, the CSR.
+Nothing is signed, and neither token nor CSR is shown. Keys of issuers and deny lists are read from where the
+configuration says; what is in files or in the configuration itself needs no network.
 
-Exit codes: 0 the CA would sign; 65 it would refuse; 69 it cannot know now, since keys or a deny list cannot be read; 2 wrong
-usage or configuration.
+Exit codes: 0 the CA would sign; 65 it would refuse; 69 it cannot know now, since keys or a deny list cannot be read; 2
+wrong usage or configuration.
 
 Examples:
   signet-ca explain --config ca.jsonc --token pod-token --node-token agent-token --csr pod.csr

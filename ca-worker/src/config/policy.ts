@@ -108,7 +108,7 @@ export const policySchema = v.optional(
         v.maxLength(maxRules, `more than ${maxRules} rules`),
         v.check(
           (rules) => rules.reduce((sum, rule) => sum + combinations(rule), 0) <= maxCombinations,
-          `their lists make more than ${maxCombinations} combinations of issuer, namespace and account; use beginnings with "*"`,
+          `their lists combine to more than ${maxCombinations} cases; use beginnings with "*" in place of long lists`,
         ),
       ),
       [],
