@@ -7,7 +7,7 @@ import { type DenyList, parseDenyList } from "./deny-list.ts";
 const rereadSeconds = 30;
 const retrySeconds = 5;
 // While one request reads, the others go by the list at hand, unless it is older than this.
-const staleSeconds = 2 * rereadSeconds;
+const staleSeconds = rereadSeconds + retrySeconds;
 
 export interface DenyListSourceOptions {
   /** What to call it in messages. */
