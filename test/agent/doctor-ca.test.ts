@@ -186,7 +186,7 @@ describe("node binding", () => {
   const bare = () =>
     examine({ flags: { caUrl: ca.url, trustDomain: "cluster.local", socket: here.at("s"), admin: "off" } });
   const isOff =
-    "warn it wants no node token: node binding is off there, and a token that leaks from a pod signs from anywhere";
+    "warn it takes requests without a node token: node binding is off there, for an issuer at least, and a token that leaks from a pod signs from anywhere";
 
   test("a CA that wants a node token, and there is none", async () => {
     const examined = await bare();
@@ -200,7 +200,7 @@ describe("node binding", () => {
     expect((await bare()).sections.CA).toContain(isOff);
     const examined = await look();
     expect(examined.ca).toContain(isOff);
-    expect(mendOf(examined, "it wants no node token")).toContain("nodeBinding");
+    expect(mendOf(examined, "it takes requests without")).toContain("nodeBinding");
     expect(examined.code).toBe(1);
   });
 });

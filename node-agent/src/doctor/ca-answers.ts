@@ -7,6 +7,7 @@ import * as v from "valibot";
 import type { HttpAnswer } from "../ca/exchange.ts";
 import { endOf, nameText, startOf } from "../terminal/certificate-text.ts";
 import { type Finding, fail, ok, warn } from "../terminal/finding.ts";
+import { examineNaming } from "./naming.ts";
 import type { Patient } from "./section.ts";
 
 /** What a CA answered, or why it did not. */
@@ -16,6 +17,7 @@ export interface CaAnswers {
   /** When `ready` was asked for and had come, in seconds since the epoch on our clock. */
   readonly askedAt: { readonly before: number; readonly after: number };
   readonly bundle: HttpAnswer | string;
+  readonly issuers: HttpAnswer | string;
   /** To a batch of nothing; undefined where there is no token to send with it. */
   readonly withToken: HttpAnswer | string | undefined;
   readonly withoutToken: HttpAnswer | string;
@@ -37,6 +39,7 @@ export function examineAnswers(answers: CaAnswers, { config, now }: Pick<Patient
     examineReady(answers),
     ...examineSkew(answers),
     ...examineBundle(answers, config.trustDomain.name, now()),
+    ...examineNaming(jsonOf(answers.issuers), config),
     examineAcceptance(answers),
   ];
 }
@@ -51,7 +54,7 @@ function examineReady({ askedAt, ready }: CaAnswers): Finding {
   if (typeof ready === "string") return fail(ready, "see the CA's log");
   const milliseconds = Math.max(0, Math.ceil((askedAt.after - askedAt.before) * 1_000));
   if (ready.status === 200) return ok(`/readyz answers 200, in ${milliseconds} ms`);
-  const told = jsonOf(ready.body);
+  const told = jsonOf(ready);
   const reason = v.safeParse(v.object({ reason: v.string() }), told);
   return fail(
     `/readyz answers ${ready.status}${reason.success ? `: ${reason.output.reason}` : ""}`,
@@ -78,7 +81,7 @@ function examineSkew({ askedAt, ready }: CaAnswers): Finding[] {
 function examineBundle({ bundle }: CaAnswers, trustDomain: string, now: number): Finding[] {
   if (typeof bundle === "string") return [fail(`/v1/trust-bundle: ${bundle}`, "see the CA's log")];
   if (bundle.status !== 200) return [fail(`/v1/trust-bundle answers ${bundle.status}`, isItTheCa)];
-  const read = v.safeParse(trustBundle, jsonOf(bundle.body));
+  const read = v.safeParse(trustBundle, jsonOf(bundle));
   if (!read.success) {
     return [
       fail(`/v1/trust-bundle is no trust bundle: ${v.getDotPath(read.issues[0]) ?? "it is not JSON"}`, isItTheCa),
@@ -124,7 +127,7 @@ function examineAcceptance({ withoutToken, withToken }: CaAnswers): Finding {
   if (status === 400 && code === "malformed-request") {
     if (withToken !== undefined && codeOf(withoutToken) === "token-missing") return ok("it accepts the node token");
     return warn(
-      "it wants no node token: node binding is off there, and a token that leaks from a pod signs from anywhere",
+      "it takes requests without a node token: node binding is off there, for an issuer at least, and a token that leaks from a pod signs from anywhere",
       `${agents} in the CA's configuration binds pods' tokens to their nodes; it needs Kubernetes 1.30`,
     );
   }
@@ -159,14 +162,14 @@ function examineAcceptance({ withoutToken, withToken }: CaAnswers): Finding {
 
 /** The code of a problem that a CA tells of, "" where it tells of none. */
 function codeOf(answer: HttpAnswer | string): string {
-  const read = v.safeParse(problem, typeof answer === "string" ? undefined : jsonOf(answer.body));
+  const read = v.safeParse(problem, jsonOf(answer));
   const isOurs = read.success && read.output.type.startsWith(problemTypePrefix);
   return isOurs ? read.output.type.slice(problemTypePrefix.length) : "";
 }
 
-function jsonOf(text: string): unknown {
+function jsonOf(answer: HttpAnswer | string): unknown {
   try {
-    return JSON.parse(text);
+    return typeof answer === "string" ? undefined : JSON.parse(answer.body);
   } catch {
     return undefined;
   }

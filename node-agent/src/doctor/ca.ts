@@ -120,6 +120,7 @@ async function ask(
       ready: health,
       askedAt: { before: 0, after: 0 },
       bundle: health,
+      issuers: health,
       withToken: undefined,
       withoutToken: health,
     };
@@ -132,6 +133,7 @@ async function ask(
     ready,
     askedAt: { before, after },
     bundle: await get("/v1/trust-bundle"),
+    issuers: await get("/v1/token-issuers"),
     withToken: nodeToken === undefined ? undefined : await batch(nodeToken),
     withoutToken: await batch(undefined),
   };
