@@ -33,6 +33,11 @@ export interface Platform {
   readonly crypto: Crypto;
   /** The text at a location (config/location.ts); undefined where the platform has none of that kind. */
   open(location: string): TextSource | undefined;
+  /**
+   * Names of the CA's own https certificate where its own authority signs that one: no workload gets any of them, or it
+   * could stand between agents and the CA.
+   */
+  readonly ownDnsNames?: readonly string[] | undefined;
   /** The issuer `in-cluster`; undefined where there is no cluster around, or where no issuer asks for it. */
   readonly clusterIssuer: ClusterIssuer | undefined;
   /** Requests to servers with a certificate of a private authority; a platform without it knows public ones only. */

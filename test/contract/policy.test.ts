@@ -43,7 +43,7 @@ interface Asked {
 }
 
 /** A CA of two clusters with this policy; the test sets its clock, and what its deny list holds. */
-async function startCa(policy: object, denyList: unknown = {}) {
+async function startCa(policy: object, denyList: unknown = {}, ownDnsNames: readonly string[] = []) {
   const state = { ahead: 0, denyList, reads: 0 };
   const [issuer] = caConfig({ keys: east.jwks, issuer: east.issuer }).issuers;
   const config = {
@@ -52,6 +52,7 @@ async function startCa(policy: object, denyList: unknown = {}) {
     policy,
   };
   const ca = await startCaInProcess(config, {
+    ownDnsNames,
     clock: () => Date.now() / 1000 + state.ahead,
     open: (location) => (location === place ? { read } : openAuthority(location)),
   });
@@ -213,6 +214,12 @@ describe("DNS names", () => {
     const { ask } = await startCa(policy);
     const csr = makeCsr({ names: [dnsName("sleep.foo.svc")] });
     expect(await ask(pod("foo", "sleep"), { csr })).toMatchObject({ status: 400, code: "csr-not-allowed" });
+  });
+
+  test("that are the CA's own server's are for no workload", async () => {
+    const { ask } = await startCa(policy, {}, ["ca.foo.svc"]);
+    expect(await ask(pod("foo", "ca"))).toMatchObject(denied);
+    expect(await ask(pod("foo", "sleep"))).toMatchObject({ status: 201 });
   });
 
   test("that an account's name does not fit into keep it from a certificate without them", async () => {

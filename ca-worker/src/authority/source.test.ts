@@ -218,7 +218,7 @@ describe("readiness", () => {
     return createApp({
       issuers: [],
       verifier: new TokenVerifier([], () => start, nodeCrypto),
-      policy: { rules: new RuleTable([]), unmatched: "nothing", denyLists: [] },
+      policy: { rules: new RuleTable([]), unmatched: "nothing", denyLists: [], ownDnsNames: new Set() },
       authorities: new AuthoritySources(source),
       limits: {},
       setTimer: () => () => {},

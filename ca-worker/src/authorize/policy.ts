@@ -12,6 +12,8 @@ export interface Policy {
   /** What is given where no rule matches. */
   readonly unmatched: Allowance | "nothing";
   readonly denyLists: readonly DenyListSource[];
+  /** DNS names that are the CA's, and no workload's. */
+  readonly ownDnsNames: ReadonlySet<string>;
 }
 
 /** What decides of a caller: the first of these that applies. */
@@ -54,7 +56,9 @@ export function judge(caller: Caller, policy: Policy): Awaitable<Judgement> {
  */
 export function entitle(caller: Caller, policy: Policy): Awaitable<Entitlement> {
   const judgement = judge(caller, policy);
-  return judgement instanceof Promise ? judgement.then((it) => give(it, caller)) : give(judgement, caller);
+  return judgement instanceof Promise
+    ? judgement.then((it) => give(it, caller, policy))
+    : give(judgement, caller, policy);
 }
 
 /**
@@ -67,7 +71,7 @@ export async function refreshDenyLists({ denyLists }: Policy): Promise<SignetErr
   return failed && asSignetError(failed.reason, "cannot-sign");
 }
 
-function give({ spiffeId, decision }: Judgement, { workload }: Caller): Entitlement {
+function give({ spiffeId, decision }: Judgement, { workload }: Caller, { ownDnsNames }: Policy): Entitlement {
   if (decision.gives === "nothing") throw notEntitled(describeRefusal(decision));
   const { dnsNames, ...limits } = decision.gives;
   const rule = decision.by === "rule" ? decision.rule.name : defaultRule;
@@ -78,6 +82,7 @@ function give({ spiffeId, decision }: Judgement, { workload }: Caller): Entitlem
       const name = template.nameOf(namespace, serviceAccount);
       // Refused, not left out: a workload that needs the name would fail later, and nobody would know why.
       if (name === undefined) throw notEntitled(`rule ${rule}: the account's name does not fit into ${template}`);
+      if (ownDnsNames.has(name)) throw notEntitled(`rule ${rule}: ${template} gives it a name of the CA's own server`);
       return name;
     }),
   };

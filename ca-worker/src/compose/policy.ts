@@ -19,6 +19,7 @@ export function composePolicy(config: Config, platform: Platform, faults: string
   };
   return {
     rules: new RuleTable(policy.rules.map((rule) => composeRule(rule, limits, platform))),
+    ownDnsNames: new Set(platform.ownDnsNames),
     unmatched: policy.default === "allow" ? { ...limits, dnsNames: [] } : "nothing",
     denyLists: policy.denyLists.flatMap((place, index) => {
       const text = openDenyList(place, platform);
