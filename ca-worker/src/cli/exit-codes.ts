@@ -21,6 +21,7 @@ const byErrorCode: Partial<Record<SignetErrorCode, ExitCode>> = {
   "source-unavailable": ExitCode.unavailable,
   "cannot-sign": ExitCode.unavailable,
   "issuer-unavailable": ExitCode.unavailable,
+  "malformed-request": ExitCode.data,
   "malformed-der": ExitCode.data,
   "malformed-pem": ExitCode.data,
   "malformed-certificate": ExitCode.data,

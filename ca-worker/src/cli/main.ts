@@ -4,6 +4,7 @@ import { authorityCommand } from "./authority.ts";
 import { checkConfigCommand } from "./check-config.ts";
 import { ExitCode, exitCodeOf, exitCodesHelp } from "./exit-codes.ts";
 import { explainCommand } from "./explain.ts";
+import { inspectCommand } from "./inspect-command.ts";
 import { serveCommand } from "./serve.ts";
 
 const program = new Command("signet-ca")
@@ -15,6 +16,7 @@ const program = new Command("signet-ca")
   .addCommand(checkConfigCommand())
   .addCommand(authorityCommand())
   .addCommand(explainCommand())
+  .addCommand(inspectCommand())
   .addHelpText("after", exitCodesHelp);
 for (const command of program.commands) {
   command.exitOverride().showHelpAfterError("(see --help)");
