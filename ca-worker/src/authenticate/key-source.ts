@@ -46,6 +46,8 @@ const firstCooldownSeconds = 5;
 // A key that an issuer withdraws should not count for longer, whatever age its cache-control allows. It may ask for less.
 const maxAgeSeconds = 600;
 const minAgeSeconds = 60;
+// An isolate that starts into a burst should not send it all away, nor let each of its requests ask.
+const maxFirstLoads = 8;
 // Longer than a load can take. On Workers the request that began it may be gone before it ends.
 const leaseSeconds = 15;
 
@@ -55,14 +57,14 @@ export interface LoadedKeysOptions {
   readonly load: () => Promise<KeyDocument>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** As {@link Platform.waitUntil}: lets a load go on after the request that began it. */
+  /** As {@link Platform.waitUntil}: lets a load go on after its request, and forbids that another one waits for it. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 /**
  * Keys that are read from a URL or a file: again after ten minutes, beside the requests, and once in a cooldown for an
- * unknown `kid`. While the place can't be read the keys at hand go on serving. Only one request at a time reads; the
- * others take what is there, or are told to come again, since Workers forbid waiting for another request's I/O.
+ * unknown `kid`. While the place can't be read the keys at hand go on serving. One request reads, and others that need
+ * what it reads wait for it; on Workers, which forbid to wait for another request's I/O, they are told to come again.
  */
 export class LoadedKeys implements KeySource {
   readonly #options: LoadedKeysOptions;
@@ -71,7 +73,8 @@ export class LoadedKeys implements KeySource {
   #loadedAt: number | undefined;
   #freshSeconds = maxAgeSeconds;
   #triedAt = Number.NEGATIVE_INFINITY;
-  #loadingUntil = Number.NEGATIVE_INFINITY;
+  readonly #leases = new Map<symbol, number>();
+  #loading: Promise<JwkSet> | undefined;
   #generation = 0;
 
   constructor(options: LoadedKeysOptions) {
@@ -96,7 +99,7 @@ export class LoadedKeys implements KeySource {
     if (key !== undefined) return key;
     // Newer ones have come meanwhile.
     if (this.#keys !== undefined && this.#keys !== keys) return this.#keys.find(kid, algorithm);
-    if (this.#isLoading) throw this.#unavailable("they are being read again", 1);
+    if (this.#loads() > 0) return (await this.#join()).find(kid, algorithm);
     if (!this.#cooledDown(cooldownSeconds)) return undefined;
     return (await this.#load()).find(kid, algorithm);
   }
@@ -109,7 +112,7 @@ export class LoadedKeys implements KeySource {
   async #current(): Promise<JwkSet> {
     if (this.#keys === undefined) return this.#first();
     const age = this.#options.clock() - (this.#loadedAt ?? 0);
-    if (age <= this.#freshSeconds || this.#isLoading || !this.#cooledDown(cooldownSeconds)) return this.#keys;
+    if (age <= this.#freshSeconds || this.#loads() > 0 || !this.#cooledDown(cooldownSeconds)) return this.#keys;
     // Keys that nobody asked for in a long time may be long withdrawn: those are worth the wait.
     if (age > 2 * this.#freshSeconds) return this.#load();
     const loading = this.#load();
@@ -118,14 +121,28 @@ export class LoadedKeys implements KeySource {
   }
 
   async #first(): Promise<JwkSet> {
-    if (this.#isLoading) throw this.#unavailable("they are being read", 1);
+    const loads = this.#loads();
+    if (loads > 0 && (this.#mayShare || loads >= maxFirstLoads)) return this.#join();
     const wait = this.#triedAt + firstCooldownSeconds - this.#options.clock();
     if (wait > 0) throw this.#unavailable("they could not be read just now", Math.ceil(wait));
     return this.#load();
   }
 
-  get #isLoading(): boolean {
-    return this.#options.clock() < this.#loadingUntil;
+  /** What the load under way gives, where one request may wait for another's. */
+  #join(): Promise<JwkSet> {
+    if (this.#mayShare && this.#loading !== undefined) return this.#loading;
+    throw this.#unavailable("they are being read", 1);
+  }
+
+  get #mayShare(): boolean {
+    return this.#options.waitUntil === undefined;
+  }
+
+  /** How many loads are under way. */
+  #loads(): number {
+    const now = this.#options.clock();
+    for (const [lease, until] of this.#leases) if (until <= now) this.#leases.delete(lease);
+    return this.#leases.size;
   }
 
   #cooledDown(seconds: number): boolean {
@@ -133,9 +150,15 @@ export class LoadedKeys implements KeySource {
   }
 
   /** Never rejects once there are keys. */
-  async #load(): Promise<JwkSet> {
+  #load(): Promise<JwkSet> {
+    this.#loading = this.#read();
+    return this.#loading;
+  }
+
+  async #read(): Promise<JwkSet> {
     const { issuer, load, clock, logger } = this.#options;
-    this.#loadingUntil = clock() + leaseSeconds;
+    const lease = Symbol();
+    this.#leases.set(lease, clock() + leaseSeconds);
     try {
       const { document, maxAgeSeconds: age = maxAgeSeconds } = await load();
       const keys = JwkSet.parse(document);
@@ -156,7 +179,7 @@ export class LoadedKeys implements KeySource {
       return this.#keys;
     } finally {
       this.#triedAt = clock();
-      this.#loadingUntil = Number.NEGATIVE_INFINITY;
+      this.#leases.delete(lease);
     }
   }
 
