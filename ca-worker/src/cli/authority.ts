@@ -38,6 +38,9 @@ The root's key is never part of the authority document: instances that sign leav
 With "store": "file:PATH" the document is written to that new file. With "store": "env:NAME" it is printed, to be piped
 into the secret of that name:
   signet-ca authority init --config ca.jsonc --root-key root-key.pem | wrangler secret put SIGNET_AUTHORITY
+So it is with "store": "aws-secretsmanager:NAME-or-ARN":
+  signet-ca authority init --config ca.jsonc --root-key root-key.pem |
+    aws secretsmanager put-secret-value --secret-id signet/authority --secret-string file:///dev/stdin
 
 With "store": "kubernetes:NAMESPACE/NAME", in a pod, the document goes into that new Secret and the root's key into the new
 Secret NAME-root-key, as on the first start of \`serve\`.`,
