@@ -66,6 +66,12 @@ describe.concurrent("signet-ca", () => {
     { rule: "an unknown flag of a step", args: ["authority", "status", "--all"], code: 2, named: "--all" },
     { rule: "an argument too many", args: ["serve", "ca.json"], code: 2 },
     { rule: "no configuration", args: ["serve"], code: 2, named: "--config" },
+    { rule: "no configuration to check", args: ["check-config"], code: 2, named: "--config" },
+    { rule: "an unknown platform", args: ["check-config", "--platform", "k8s"], code: 2, named: "workers" },
+    { rule: "nothing to inspect", args: ["inspect"], code: 2, named: "file|url" },
+    { rule: "a file to inspect that is missing", args: ["inspect", "/none.pem"], code: 69, named: "/none.pem" },
+    { rule: "a drain that is none", args: ["serve", "--drain", "soon"], code: 2, named: "--drain" },
+    { rule: "an address for metrics without a port", args: ["serve", "--admin", "9443"], code: 2, named: "--admin" },
     {
       rule: "a configuration that is missing",
       args: ["serve", "--config", "/none.json"],
@@ -102,12 +108,49 @@ describe.concurrent("signet-ca", () => {
     expect(ended.stderr).not.toContain("    at ");
   });
 
-  test("a wrong configuration ends with 2 and names every key", async () => {
-    const config = await configFile("wrong", "s3:x", { leafs: 1 });
-    const { code, stderr } = await signetCa(["serve", "--config", config]);
-    expect(code).toBe(2);
-    expect(stderr).toContain("authority.store");
-    expect(stderr).toContain("leafs");
+  test.each(["serve", "check-config"])(
+    "%s: a wrong configuration ends with 2 and names every key and its place",
+    async (command) => {
+      const config = join(folder.path, `wrong-${command}.jsonc`);
+      await writeFile(
+        config,
+        '{\n  "trustDomain": "cluster.local",\n  "authority": { "store": "s3:x" }, // no\n  "leafs": 1\n}\n',
+      );
+      const { code, stdout, stderr } = await signetCa([command, "--config", config]);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+      expect(stderr).toContain(`${config}:3:18: error: authority.store: must be`);
+      expect(stderr).toContain(`${config}:4:3: error: leafs: unknown key`);
+      expect(stderr).toContain(`${config}:1:1: error: issuers: missing`);
+    },
+  );
+
+  test("check-config ends with 0 for what can be used, and with 69 where something that it names cannot", async () => {
+    const good = await signetCa(["check-config", "--config", await configFile("check-good")]);
+    expect(good).toMatchObject({ code: 0, stderr: "", stdout: expect.stringContaining("can be used on node") });
+    const named = { policy: { default: "allow", denyLists: ["file:none.json"] } };
+    const config = await configFile("check-bad", "file:a.json", named);
+    const { code, stdout } = await signetCa(["check-config", "--config", config, "--json"]);
+    expect(code).toBe(69);
+    const { ok, findings } = JSON.parse(stdout);
+    expect({ ok, findings }).toMatchObject({
+      ok: false,
+      findings: [{ level: "warning" }, { level: "error", line: 1 }],
+    });
+  });
+
+  test("inspect ends with 0 for what breaks no rule, and with 65 for a private key, of which it shows nothing", async () => {
+    const config = await configFile("inspect");
+    await signetCa(["authority", "init", "--config", config]);
+    const document = parseAuthorityDocument(await readFile(join(folder.path, "inspect-authority.json"), "utf8"));
+    const chain = join(folder.path, "inspect-chain.pem");
+    await writeFile(chain, document.authorities[0]?.chain.join("") ?? "");
+    const good = await signetCa(["inspect", chain]);
+    expect(good).toMatchObject({ code: 0, stderr: "", stdout: expect.stringContaining("spiffe://cluster.local") });
+    const rootKey = join(folder.path, "inspect-authority.root-key.pem");
+    const { code, stdout, stderr } = await signetCa(["inspect", rootKey]);
+    expect({ code, stdout }).toEqual({ code: 65, stdout: "" });
+    expect(stderr).toContain("openssl pkey");
+    expect(stderr).not.toContain((await readFile(rootKey, "utf8")).split("\n")[1]);
   });
 
   test.each([

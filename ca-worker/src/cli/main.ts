@@ -17,7 +17,29 @@ const program = new Command("signet-ca")
   .addCommand(authorityCommand())
   .addCommand(explainCommand())
   .addCommand(inspectCommand())
-  .addHelpText("after", exitCodesHelp);
+  .addHelpText(
+    "after",
+    `
+Getting started:
+  signet-ca check-config --config ca.jsonc   tells all faults, each with its line
+  signet-ca serve --config ca.jsonc          serves on 127.0.0.1:8443; makes a development authority on the first start
+  signet-ca authority init --help            makes the authority for production, on a machine that is off line
+  signet-ca inspect https://ca.example.com/v1/trust-bundle
+
+A configuration is JSON with comments:
+  {
+    "trustDomain": "cluster.local",
+    "authority": { "store": "file:./.signet/authority.json" },
+    "issuers": [{
+      "issuer": "https://kubernetes.default.svc.cluster.local",
+      "audiences": ["signet-ca"],
+      "keys": "file:./jwks.json" // kubectl get --raw /openid/v1/jwks > jwks.json
+    }]
+  }
+Paths in it start from its own folder. In place of --config FILE, the variable SIGNET_CONFIG may hold the document. With
+NODE_ENV=production no authority is made that is missing. The README tells every key.
+${exitCodesHelp}`,
+  );
 for (const command of program.commands) {
   command.exitOverride().showHelpAfterError("(see --help)");
   for (const step of command.commands) step.exitOverride().showHelpAfterError("(see --help)");

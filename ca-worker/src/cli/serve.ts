@@ -51,12 +51,21 @@ Set NODE_ENV=production to have that refused. Where it is a Secret (kubernetes:N
 authority is made in it, in production too, and the root's key goes into the Secret NAME-root-key.
 
 The certificate of --tls-names lasts a day, is renewed at half of that, and its key is in memory only. Clients verify it with
-the CA's roots, which --publish-roots gives them.
+the CA's roots, which --publish-roots gives them. The files of --tls-cert and --tls-key are looked at every five seconds, and a
+new pair is taken without a restart; one that is half written or wrong is told in the log, and the old one goes on.
+
+https speaks HTTP/2 and HTTP/1.1, TLS 1.2 and 1.3. SIGTERM and SIGINT stop the CA: /readyz says 503 at once, after --drain no
+connection is taken any more, requests under way have ten seconds, and the exit code is 0. A second signal ends it at once.
+
+/metrics tells what the CA does, without any name that a client chose; with --admin it is no longer on the API's own port.
+
+Exit codes: 0 stopped by a signal; 2 wrong usage or configuration; 69 the authority cannot be had.
 
 Examples:
   signet-ca serve --config ca.jsonc --listen 127.0.0.1:8443
+  signet-ca serve --config ca.jsonc --listen 0.0.0.0:8443 --tls-cert tls.crt --tls-key tls.key --admin 127.0.0.1:9443
   signet-ca serve --config ca.jsonc --listen 0.0.0.0:8443 --tls-names signet-ca.signet-system.svc \\
-    --publish-roots signet-system/signet-ca-roots`,
+    --publish-roots signet-system/signet-ca-roots --drain 5s`,
     )
     .action(async (options: Options) => {
       const listen = parseAddress("--listen", options.listen);
