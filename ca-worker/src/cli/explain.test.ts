@@ -121,7 +121,7 @@ describe("what is explained", () => {
 
 describe("signet-ca explain", () => {
   let folder: WorkFolder;
-  let written: string;
+  let [written, told] = ["", ""];
   const file = (name: string) => join(folder.path, name);
 
   beforeAll(async () => {
@@ -152,16 +152,25 @@ describe("signet-ca explain", () => {
   });
 
   async function run(...args: string[]): Promise<number | string | undefined> {
-    written = "";
-    for (const stream of [process.stdout, process.stderr]) {
-      vi.spyOn(stream, "write").mockImplementation((text) => {
-        written += String(text);
-        return true;
-      });
-    }
+    [written, told] = ["", ""];
+    vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+      written += String(text);
+      return true;
+    });
+    vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+      told += String(text);
+      return true;
+    });
     process.exitCode = undefined;
     await explainCommand().exitOverride().parseAsync(args, { from: "user" });
     return process.exitCode;
+  }
+  async function expectNothingShown(): Promise<void> {
+    for (const name of ["token", "node-token", "csr"]) {
+      const parts = (await readFile(file(name), "utf8")).split(/[.\s]/).filter(({ length }) => length > 16);
+      expect(parts.length).toBeGreaterThan(2);
+      for (const part of parts) expect(written + told).not.toContain(part.slice(0, 16));
+    }
   }
   const given = (config = "ca.json", token = "token") => [
     ...["--config", file(config), "--token", file(token), "--csr", file("csr")],
@@ -174,11 +183,16 @@ describe("signet-ca explain", () => {
     for (const line of [`SPIFFE ID +${id}`, "DNS names +sleep\\.team-a\\.svc", "lives +30m", "namespaces +team-\\*"]) {
       expect(written).toMatch(new RegExp(`^ +${line}$`, "m"));
     }
-    for (const name of ["token", "node-token", "csr"]) {
-      for (const part of (await readFile(file(name), "utf8")).split(/[.\s]/)) {
-        if (part.length > 16) expect(written).not.toContain(part);
-      }
-    }
+    await expectNothingShown();
+  });
+
+  test("shows none of them either where they are mixed up", async () => {
+    const config = ["--config", file("ca.json")];
+    expect(await run(...config, "--token", file("csr"), "--csr", file("token"))).toBe(65);
+    await expectNothingShown();
+    expect(await run(...config, "--token", file("token"), "--csr", file("node-token"), "--json")).toBe(65);
+    expect(JSON.parse(written)).toMatchObject({ verdict: "refused", step: "csr", code: "malformed-csr" });
+    await expectNothingShown();
   });
 
   test("tells programs the same", async () => {
