@@ -18,6 +18,8 @@ export interface CaWorkerdOptions {
   /** The secret of an earlier run, so that a CA started anew is the same authority. */
   readonly authority?: string;
   readonly port?: number;
+  /** More of them, by the name that `env:` locations have. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 export interface WorkerdCa extends RunningCa {
@@ -42,6 +44,7 @@ export async function startCaInWorkerd(options: CaWorkerdOptions): Promise<Worke
       ...plainEnvironment(),
       SIGNET_CONFIG: JSON.stringify(config),
       SIGNET_AUTHORITY: authority,
+      SIGNET_SECRETS: JSON.stringify(options.secrets ?? {}),
       // Whatever it leaves when it is killed goes with the folder.
       TMPDIR: temporary,
     },

@@ -1,13 +1,14 @@
 /**
  * The Worker as it would be deployed, in workerd, as a process of its own that can be killed: the real entry and
- * `wrangler.jsonc`, with SIGNET_CONFIG and the secret SIGNET_AUTHORITY taken from the environment.
+ * `wrangler.jsonc`, with SIGNET_CONFIG and the secret SIGNET_AUTHORITY taken from the environment, and more secrets from
+ * SIGNET_SECRETS, an object in JSON.
  * Usage: workerd-program.ts PORT TEMPORARY-FOLDER
  */
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { bundleWorker } from "./worker-script.ts";
 
 const [port, temporary] = process.argv.slice(2);
-const { SIGNET_CONFIG: config, SIGNET_AUTHORITY: authority } = process.env;
+const { SIGNET_CONFIG: config, SIGNET_AUTHORITY: authority, SIGNET_SECRETS: secrets = "{}" } = process.env;
 if (port === undefined || temporary === undefined || config === undefined || authority === undefined) {
   throw new Error("port, temporary folder, SIGNET_CONFIG and SIGNET_AUTHORITY are needed");
 }
@@ -18,7 +19,7 @@ const miniflare = new Miniflare(
     port: Number(port),
     modules: true,
     ...(await bundleWorker()),
-    bindings: { SIGNET_CONFIG: config, SIGNET_AUTHORITY: authority },
+    bindings: { ...JSON.parse(secrets), SIGNET_CONFIG: config, SIGNET_AUTHORITY: authority },
     // Nothing of this asks the outside world: no request is dressed up with a place on the map.
     cf: false,
     resourceTmpPath: temporary,
