@@ -55,6 +55,8 @@ export async function start(options: StartOptions): Promise<Served> {
     });
     const app = createApp(composed);
     await preload(composed, preloadMs);
+    // What is made at its first use, such as the router and Node's own Request, is made now.
+    await app.request("/healthz");
     return {
       answer: async (request) => app.fetch(request),
       flush: () => Promise.allSettled(composed.auditSinks.map((sink) => sink.flush())),
