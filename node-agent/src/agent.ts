@@ -52,7 +52,11 @@ export async function startAgent(config: Config, deps: Deps, limits: Partial<Wor
   // What the socket does not need is loaded while the first Envoys are already connecting.
   const loading = Promise.all([import("./ca/client.ts"), import("./ca/bundle-poll.ts"), import("./svid/issue.ts")]);
   const issue = loading.then(async ([{ CaClient }, , { createIssue }]) => {
-    const client = await CaClient.open({ urls: caUrls, proxies, ...{ pinnedCa, nodeToken, agenda, deps } });
+    const client = await CaClient.open({
+      urls: caUrls,
+      proxies,
+      ...{ pinnedCa, nodeToken, trustDomain, agenda, deps },
+    });
     return { client, issue: createIssue({ client, bundles, ttlSeconds: config.ttlSeconds, deps }) };
   });
   const tokenIssuers = new TokenIssuerStore(trustDomain, accountPath);

@@ -94,6 +94,34 @@ describe("one item", () => {
     expect(bench.client.endpoints).toMatchObject([{ state: "healthy" }]);
   });
 
+  test("over the node's rate waits for its own time, and those within it are served", async () => {
+    await start();
+    // A node of 12 in so long a time: each that is refused is told to come later than the one before.
+    bench.ca(0).scriptFor = (account) => {
+      const over = Number(account.slice("account-".length)) - 11;
+      return over > 0 ? { status: 429, code: "rate-limited", retryAfter: over * 5 } : undefined;
+    };
+    const results = await bench.getMany(20);
+    expect(codesOf(results)).toEqual([...all(12), ...all(8, "ca-busy")]);
+    const waits = results.flatMap((one) => (one.status === "rejected" ? [one.reason.retryAfterSeconds] : []));
+    expect(waits).toEqual([5, 10, 15, 20, 25, 30, 35, 40]);
+    expect(bench.client.endpoints).toMatchObject([{ state: "healthy" }]);
+  });
+
+  test("of a batch that is over the rate as a whole: the CA is left alone for the time told, by a renewal too", async () => {
+    await start();
+    bench.ca(0).script = { status: 429, code: "rate-limited", retryAfter: 30 };
+    expect(codesOf(await bench.getMany(20))).toEqual(all(20, "ca-busy"));
+    const { length } = bench.ca(0).requests;
+    bench.ca(0).script = "issue";
+    const waiting = bench.get(makePod(), { expiresAt: bench.clock.now() + 40 });
+    bench.clock.advance(29);
+    expect(bench.ca(0).requests).toHaveLength(length);
+    bench.clock.advance(2);
+    await waiting;
+    expect(bench.client.endpoints).toMatchObject([{ state: "healthy" }]);
+  });
+
   test("whose certificate is wrong is refused alone; the CA is set aside", async () => {
     await start();
     bench.ca(0).scriptFor = (account) => (account === "account-7" ? { wrong: "key" } : undefined);

@@ -15,6 +15,8 @@ import { makePod, TestClock } from "./world.ts";
 export interface CaBenchOptions {
   /** How many URLs the CA has. */
   readonly urls?: number;
+  /** Of the CA, where it is another than the agent's. */
+  readonly trustDomain?: string;
   /** Another CA is behind the last of them. */
   readonly stranger?: boolean;
   readonly answerMilliseconds?: number;
@@ -33,21 +35,34 @@ export class CaBench {
   readonly cas: ScriptedCa[] = [];
   readonly #deps = { ...this.clock, now: this.clock.now, random: () => 0.5, log: this.log, metrics: this.metrics };
   readonly #agenda = new Agenda(this.#deps);
-  readonly bundles = new TrustBundleStore(TrustDomain.parse("cluster.local"), this.#deps);
+  readonly #trustDomain = TrustDomain.parse("cluster.local");
+  readonly bundles = new TrustBundleStore(this.#trustDomain, this.#deps);
   client!: CaClient;
 
-  static async start({ urls = 1, stranger = false, answerMilliseconds }: CaBenchOptions = {}): Promise<CaBench> {
+  static async start({
+    urls = 1,
+    stranger = false,
+    trustDomain,
+    answerMilliseconds,
+  }: CaBenchOptions = {}): Promise<CaBench> {
     const bench = new CaBench();
     const { cas, clock } = bench;
     for (let at = 0; at < urls; at++) {
       const first = stranger && at === urls - 1 ? undefined : cas[0];
-      cas.push(await ScriptedCa.start({ now: clock.now, ...(first !== undefined && { sameAs: first }) }));
+      cas.push(
+        await ScriptedCa.start({
+          now: clock.now,
+          ...(trustDomain && { trustDomain }),
+          ...(first !== undefined && { sameAs: first }),
+        }),
+      );
     }
     bench.client = await CaClient.open({
       urls: cas.map(({ url }) => new URL(url)),
       proxies: new Map(),
       pinnedCa: undefined,
       nodeToken: noNodeToken,
+      trustDomain: bench.#trustDomain,
       agenda: bench.#agenda,
       deps: bench.#deps,
       ...(answerMilliseconds !== undefined && { answerMilliseconds }),

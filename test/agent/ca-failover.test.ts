@@ -127,6 +127,14 @@ test("a URL that asks for a pause gets it", async () => {
   await waiting;
 });
 
+test("a CA that does not serve the agent's trust domain is told of by that name", async () => {
+  await start({ trustDomain: "elsewhere.test" });
+  await expect(bench.client.trustBundle(undefined, false, () => {})).rejects.toMatchObject({
+    code: "ca-answer-invalid",
+    message: expect.stringContaining("does not serve the trust domain cluster.local: hold --trust-domain"),
+  });
+});
+
 test("while it is set aside, one request finds out for all, and all who wait learn why there is nothing", async () => {
   await start({ urls: 1 });
   bench.ca(0).script = { status: 503 };

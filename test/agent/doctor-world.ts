@@ -100,8 +100,9 @@ export class Surroundings {
     };
     const server: Server = tls === undefined ? createServer() : createHttpsServer(tls);
     server.on("request", async (request, response) => {
-      const path = request.url ?? "";
-      asked.push(path);
+      const url = request.url ?? "";
+      asked.push(url);
+      const [path = ""] = url.split("?");
       let body = "";
       for await (const chunk of request.setEncoding("utf8")) body += chunk;
       if (path === "/v1/certificates/batch") {

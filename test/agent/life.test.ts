@@ -119,6 +119,33 @@ describe("a CA that is away", () => {
     await stream.next();
   });
 
+  test("429 at renewal: the certificate stays in use, and is renewed after the time told, not before", async () => {
+    const token = world.ca.token(makePod(), { lifetime: 7_200 });
+    const stream = world
+      .client()
+      .withToken(token)
+      .request({ names: ["default"] });
+    const first = await stream.next();
+    world.ca.script = { status: 429, code: "rate-limited", retryAfter: 60 };
+    world.clock.advance(untilRenewal);
+    const { fields } = await world.untilLogged("renewal failed; will try again, the certificate stays in use");
+    expect(fields).toMatchObject({ code: "ca-busy" });
+    expect(fields.waitSeconds).toBeGreaterThanOrEqual(60);
+    world.clock.advance(59);
+    await settle(world.client());
+    expect(world.ca.requests).toHaveLength(2);
+    const again = world
+      .client()
+      .withToken(token)
+      .request({ names: ["default"] });
+    expect(serialOf(await again.next())).toBe(serialOf(first));
+    world.ca.script = "issue";
+    world.clock.advance(2);
+    expect(serialOf(await stream.next())).not.toBe(serialOf(first));
+    expect(stream.ended).toBeUndefined();
+    expect(await world.workloads()).toMatchObject([{ issuedCount: 2 }]);
+  });
+
   test("at start: the agent serves, is not ready, and becomes so", async () => {
     await world.agent.stop();
     await world.ca.stop();

@@ -75,9 +75,10 @@ async function oneRun(
     metrics: new Metrics(),
   };
   const agenda = new Agenda(deps);
-  const bundles = new TrustBundleStore(TrustDomain.parse("cluster.local"), deps);
+  const trustDomain = TrustDomain.parse("cluster.local");
+  const bundles = new TrustBundleStore(trustDomain, deps);
   const client = await CaClient.open({
-    ...{ urls: [new URL(ca.url)], proxies: new Map(), pinnedCa: undefined, agenda, deps, maxBatch },
+    ...{ urls: [new URL(ca.url)], proxies: new Map(), pinnedCa: undefined, trustDomain, agenda, deps, maxBatch },
     nodeToken: { current: () => nodeToken, nodeUid: () => undefined },
   });
   const issue = createIssue({ client, bundles, ttlSeconds: undefined, deps });

@@ -185,7 +185,7 @@ export class ScriptedCa {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (request.url === "/v1/trust-bundle") {
+    if (request.url?.startsWith("/v1/trust-bundle?") === true) {
       this.#answerBundle(request, response);
       return;
     }
@@ -264,8 +264,9 @@ export class ScriptedCa {
 
   #answerBundle(request: IncomingMessage, response: ServerResponse): void {
     this.bundleRequests++;
-    if (this.bundleDown) {
-      send(response, problemOf(503, "cannot-sign"));
+    const served = request.url?.endsWith(`=${this.#trustDomain}`);
+    if (this.bundleDown || !served) {
+      send(response, served ? problemOf(503, "cannot-sign") : problemOf(404, "not-found"));
       return;
     }
     const etag = `"${this.sequence}"`;

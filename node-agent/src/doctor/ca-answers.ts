@@ -80,6 +80,14 @@ function examineSkew({ askedAt, ready }: CaAnswers): Finding[] {
 
 function examineBundle({ bundle }: CaAnswers, trustDomain: string, now: number): Finding[] {
   if (typeof bundle === "string") return [fail(`/v1/trust-bundle: ${bundle}`, "see the CA's log")];
+  if (bundle.status === 404 && codeOf(bundle) === "not-found") {
+    return [
+      fail(
+        `the CA does not serve the trust domain ${trustDomain}`,
+        "hold --trust-domain against trustDomain and trustDomains[].name of the CA's configuration; is this the right CA?",
+      ),
+    ];
+  }
   if (bundle.status !== 200) return [fail(`/v1/trust-bundle answers ${bundle.status}`, isItTheCa)];
   const read = v.safeParse(trustBundle, jsonOf(bundle));
   if (!read.success) {

@@ -42,7 +42,7 @@ export async function examineCa(url: URL, patient: Patient, nodeToken: string | 
   const pinnedCa = roots === undefined ? undefined : { current: () => roots };
   const connections = await Connections.to({ url, pinnedCa, proxy });
   try {
-    const answers = await ask(url, connections, nodeToken, now);
+    const answers = await ask(url, connections, { nodeToken, trustDomain: config.trustDomain.name }, now);
     return { title, findings: [...findings, ...examineAnswers(answers, patient)] };
   } finally {
     connections.close();
@@ -94,7 +94,7 @@ function tryPort(host: string, port: number): Promise<string | undefined> {
 async function ask(
   url: URL,
   connections: Connections,
-  nodeToken: string | undefined,
+  { nodeToken, trustDomain }: { readonly nodeToken: string | undefined; readonly trustDomain: string },
   now: () => number,
 ): Promise<CaAnswers> {
   const base = url.href.replace(/\/$/, "");
@@ -132,7 +132,7 @@ async function ask(
     health,
     ready,
     askedAt: { before, after },
-    bundle: await get("/v1/trust-bundle"),
+    bundle: await get(`/v1/trust-bundle?trustDomain=${trustDomain}`),
     issuers: await get("/v1/token-issuers"),
     withToken: nodeToken === undefined ? undefined : await batch(nodeToken),
     withoutToken: await batch(undefined),
