@@ -15,6 +15,8 @@ export interface AgentOptions {
   readonly moreArgs?: readonly string[];
   /** Another file than the one of this checkout. */
   readonly agent?: string;
+  /** Another Node than the one that runs this. */
+  readonly node?: string;
   readonly moreEnv?: NodeJS.ProcessEnv;
   /** A program, with arguments, that runs the command line behind them in its own place, as `env -i` does. */
   readonly under?: readonly string[];
@@ -44,11 +46,12 @@ export interface RunningAgent extends LaunchedAgent {
 /** `signet-agent run` as a process that has just begun. */
 export async function launchAgent(options: AgentOptions): Promise<LaunchedAgent> {
   const { folder, caUrl, nodeToken, moreArgs = [], agent = agentProgram, moreEnv = {}, under = [] } = options;
+  const { node = process.execPath } = options;
   const socketFolder = join(folder, "sds");
   await mkdir(socketFolder, { recursive: true });
   const socket = join(socketFolder, "uds_path");
   const admin = `127.0.0.1:${await freePort()}`;
-  const [command = process.execPath, ...before] = [...under, process.execPath];
+  const [command = node, ...before] = [...under, node];
   const program = await Program.start({
     name: "signet-agent",
     command,

@@ -12,17 +12,19 @@ export interface CaOverTlsOptions {
   /** Folder for the configuration, the certificate, the authority and the log. */
   readonly folder: string;
   readonly config: CaConfig;
+  /** Another Node than the one that runs this. */
+  readonly node?: string;
 }
 
 /** `signet-ca serve` as a process of its own with a certificate from files, asked over HTTP/2. */
-export async function startCaOverTls({ folder, config }: CaOverTlsOptions) {
+export async function startCaOverTls({ folder, config, node = process.execPath }: CaOverTlsOptions) {
   const listen = `127.0.0.1:${await freePort()}`;
   const configFile = join(folder, "signet-ca.json");
   await writeFile(configFile, `${JSON.stringify(config, null, 2)}\n`);
   const { certificate, key } = makeServerCertificate(folder, "server");
   const program = await Program.start({
     name: "signet-ca",
-    command: process.execPath,
+    command: node,
     args: [
       ...[caProgram, "serve", "--config", configFile, "--listen", listen],
       ...["--tls-cert", certificate, "--tls-key", key],
@@ -44,6 +46,9 @@ export async function startCaOverTls({ folder, config }: CaOverTlsOptions) {
       return answer as unknown as Response;
     },
     url: undefined,
+    origin: `https://${listen}`,
+    certificate,
+    program,
     tail: () => program.tail(),
     async stop() {
       await dispatcher.close();
