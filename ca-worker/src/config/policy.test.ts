@@ -11,7 +11,7 @@ const allow = { name: "web", effect: "allow" };
 const deny = { name: "web", effect: "deny" };
 const parse = (policy: unknown, more: object = {}) =>
   parseConfig(JSON.stringify({ ...minimal, ...more, policy }), "ca.jsonc").policy;
-const withRule = (...rules: object[]) => ({ default: "deny", rules });
+const withRule = (...rules: unknown[]) => ({ default: "deny", rules });
 
 /** The faults that are told. */
 function faultsOf(policy: unknown, more: object = {}): string[] {
@@ -104,6 +104,20 @@ describe("the policy in the configuration", () => {
       rule: "a name twice",
       policy: withRule(allow, { ...deny, name: "b" }, deny),
       faults: ["policy.rules.2.name: another rule has this name"],
+    },
+    {
+      rule: "several rules, and with something else, at once",
+      policy: withRule({ effect: "deny" }, { ...deny, issuers: ["https://b"] }, deny, { ...allow, maxTtl: 5 }, 7),
+      more: { leaf: { maxTtl: "long" } },
+      faults: [
+        'leaf.maxTtl: "long" is no duration; write it as 30s, 15m, 1h30m or 7d',
+        'policy.rules.0.name: missing; expected "name"',
+        expect.stringMatching(/^policy\.rules\.3\.maxTtl: /),
+        expect.stringMatching(/^policy\.rules\.4: /),
+        "policy.rules.1.issuers.0: is the issuer of none of the configuration's issuers",
+        "policy.rules.2.name: another rule has this name",
+        "policy.rules.3.name: another rule has this name",
+      ],
     },
     {
       rule: "an empty list",

@@ -118,20 +118,19 @@ export const policySchema = v.optional(
   { default: "allow" },
 );
 
-const life = v.optional(v.number());
+// What is none of what is looked for has its fault already, and keeps nothing else from being looked at.
+const life = v.fallback(v.optional(v.number()), undefined);
+const name = v.fallback(v.string(), "");
+const rule = v.object({
+  name,
+  issuers: v.fallback(v.optional(v.array(v.string())), undefined),
+  defaultTtl: life,
+  maxTtl: life,
+});
 const read = v.object({
-  issuers: v.array(v.object({ issuer: v.string() })),
-  leaf: v.object({ defaultTtl: v.number(), maxTtl: v.number() }),
-  policy: v.object({
-    rules: v.array(
-      v.object({
-        name: v.string(),
-        issuers: v.optional(v.array(v.string())),
-        defaultTtl: life,
-        maxTtl: life,
-      }),
-    ),
-  }),
+  issuers: v.array(v.fallback(v.object({ issuer: name }), { issuer: "" })),
+  leaf: v.fallback(v.object({ maxTtl: v.number() }), { maxTtl: Number.POSITIVE_INFINITY }),
+  policy: v.object({ rules: v.array(v.fallback(rule, { name: "" })) }),
 });
 
 /** Holds the rules of a configuration against each other, its issuers and its leaf, whatever else is wrong in it. */
@@ -145,7 +144,7 @@ export function policyCheck<Input>(): v.RawCheckAction<Input> {
     for (const [at, rule] of policy.rules.entries()) {
       const fault = (message: string, ...members: (string | number)[]) =>
         addIssue({ message, path: issuePath("policy", "rules", at, ...members) });
-      if (names.has(rule.name)) fault("another rule has this name", "name");
+      if (rule.name !== "" && names.has(rule.name)) fault("another rule has this name", "name");
       names.add(rule.name);
       for (const [place, issuer] of rule.issuers?.entries() ?? []) {
         if (!known.has(issuer)) fault("is the issuer of none of the configuration's issuers", "issuers", place);
