@@ -173,7 +173,7 @@ describe("configuration of the CA", () => {
     {
       rule: "the cluster's own issuer twice",
       value: { ...minimal, issuers: [1, 2].map(() => ({ issuer: "in-cluster", audiences: ["signet-ca"] })) },
-      keys: ["issuers"],
+      keys: ["issuers.1.issuer"],
     },
     {
       rule: "an issuer that is nearly in-cluster",
@@ -182,7 +182,7 @@ describe("configuration of the CA", () => {
     },
     { rule: "an issuer that is no object", value: { ...minimal, issuers: ["in-cluster"] }, keys: ["issuers.0"] },
     { rule: "no issuer", value: { ...minimal, issuers: [] }, keys: ["issuers"] },
-    { rule: "an issuer twice", value: { ...minimal, issuers: [issuer, issuer] }, keys: ["issuers"] },
+    { rule: "an issuer twice", value: { ...minimal, issuers: [issuer, issuer] }, keys: ["issuers.1.issuer"] },
     { rule: "an empty issuer", value: withIssuer({ issuer: "" }), keys: ["issuers.0.issuer"] },
     {
       rule: "no audience: it is mandatory",

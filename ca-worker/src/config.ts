@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { auditSchema } from "./config/audit.ts";
 import { readDocument } from "./config/document.ts";
 import { day, duration, trustDomain } from "./config/fields.ts";
-import { issuerSchema, nodeBindingSchema } from "./config/issuer.ts";
+import { issuersSchema, nodeBindingSchema } from "./config/issuer.ts";
 import { keyKinds, leafLife, policyCheck, policySchema } from "./config/policy.ts";
 import { rateLimitsSchema } from "./config/rate-limits.ts";
 import { authoritySchema, trustDomainsCheck, trustDomainsSchema } from "./config/trust-domains.ts";
@@ -13,11 +13,7 @@ const members = v.strictObject({
   trustDomain,
   authority: authoritySchema,
   trustDomains: trustDomainsSchema,
-  issuers: v.pipe(
-    v.array(issuerSchema),
-    v.minLength(1, "at least one issuer is needed"),
-    v.check((list) => new Set(list.map(({ issuer }) => issuer)).size === list.length, "an issuer stands twice"),
-  ),
+  issuers: issuersSchema,
   nodeBinding: v.optional(nodeBindingSchema, { agents: ["signet-system/signet-node-agent"] }),
   leaf: v.optional(
     v.pipe(

@@ -181,6 +181,27 @@ describe("what a token says", () => {
     expect((await verifier.verify(token)).issuer).toBe(other);
   });
 
+  test("of 200 issuers only the one that the token names is asked for keys", async () => {
+    const asked: string[] = [];
+    const keys = fixedKeys(keysOf("ES256"));
+    const issuers = Array.from({ length: 200 }, (_, n) =>
+      madeIssuer({
+        issuer: `https://issuer/${n}`,
+        keys: {
+          ...keys,
+          find(kid, algorithm) {
+            asked.push(`https://issuer/${n}`);
+            return keys.find(kid, algorithm);
+          },
+        },
+      }),
+    );
+    const verifier = new TokenVerifier(issuers, () => start, nodeCrypto);
+    const token = await makeToken(claims({ iss: "https://issuer/137" }));
+    expect((await verifier.verify(token)).issuer).toBe(issuers[137]);
+    expect(asked).toEqual(["https://issuer/137"]);
+  });
+
   test("what the key source throws comes through", async () => {
     const { SignetError } = await import("@signet/shared/errors");
     const keys = madeKeys({

@@ -1,13 +1,13 @@
 import { describeIssues } from "@signet/shared/faults";
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
-import { issuerSchema } from "./issuer.ts";
+import { issuersSchema } from "./issuer.ts";
 
 const issuer = { issuer: "https://kubernetes.default.svc", audiences: ["signet-ca"], keys: "file:jwks.json" };
 const tokenReview = { url: "https://10.0.0.1:6443", token: "env:REVIEWER_TOKEN" };
 const faultsOf = (value: object): string[] => {
-  const result = v.safeParse(issuerSchema, value);
-  return result.success ? [] : describeIssues(result.issues);
+  const result = v.safeParse(issuersSchema, [value]);
+  return result.success ? [] : describeIssues(result.issues).map((fault) => fault.replace(/^0\./, ""));
 };
 
 describe("an issuer of the configuration", () => {
@@ -35,8 +35,8 @@ describe("an issuer of the configuration", () => {
   });
 
   test("asks anew about a token after 10 s unless told", () => {
-    const parsed = v.parse(issuerSchema, { ...issuer, tokenReview });
-    expect(parsed.tokenReview).toEqual({ ...tokenReview, cacheTtl: 10 });
+    const [parsed] = v.parse(issuersSchema, [{ ...issuer, tokenReview }]);
+    expect(parsed?.tokenReview).toEqual({ ...tokenReview, cacheTtl: 10 });
   });
 
   test.each<{ rule: string; value: object; fault: string }>([
@@ -109,4 +109,11 @@ describe("an issuer of the configuration", () => {
     expect(faults).toEqual([expect.stringContaining(fault)]);
     expect(faults[0]).not.toMatch(/hunter2|eyJh/);
   });
+});
+
+test("256 issuers at most, which is what agents take", () => {
+  const many = Array.from({ length: 257 }, (_, n) => ({ ...issuer, issuer: `https://issuer/${n}` }));
+  expect(v.is(issuersSchema, many.slice(1))).toBe(true);
+  const result = v.safeParse(issuersSchema, many);
+  expect(describeIssues(result.issues ?? [])).toEqual([expect.stringContaining("over 256 issuers")]);
 });

@@ -3,7 +3,7 @@ import { tokenAlgorithms } from "@signet/shared/token-rules";
 import * as v from "valibot";
 import { isAllowedKeyUrl } from "../authenticate/fetch-keys.ts";
 import { JwkSet, type JwkSetDocument, jwkSetSchema } from "../authenticate/jwk-set.ts";
-import { day, duration, namespacePattern, parsedBy, trustDomain } from "./fields.ts";
+import { day, duration, issuePath, namespacePattern, parsedBy, trustDomain } from "./fields.ts";
 import { storeLocation } from "./location.ts";
 
 const keysSchema = v.union(
@@ -85,8 +85,25 @@ const clusterIssuer = v.strictObject({
   ...issuerRules,
 });
 
-export const issuerSchema = v.lazy((input) =>
+const issuerSchema = v.lazy((input) =>
   typeof input === "object" && input !== null && "issuer" in input && input.issuer === inCluster
     ? clusterIssuer
     : namedIssuer,
+);
+
+// What agents take of `/v1/token-issuers`.
+const maxIssuers = 256;
+
+export const issuersSchema = v.pipe(
+  v.array(issuerSchema),
+  v.minLength(1, "at least one issuer is needed"),
+  v.maxLength(maxIssuers, `over ${maxIssuers} issuers: agents take no more; divide them among several CAs`),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const names = new Set<string>();
+    for (const [at, { issuer }] of dataset.value.entries()) {
+      if (names.has(issuer)) addIssue({ message: "the issuer stands twice", path: issuePath(at, "issuer") });
+      names.add(issuer);
+    }
+  }),
 );
