@@ -23,14 +23,8 @@ export interface CaLambdaOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-export interface LambdaCa extends RunningCa {
-  /** Stops all of the process's time, as Lambda does between events. */
-  freeze(): void;
-  thaw(): void;
-}
-
 /** The built Lambda function, out of its deployment package, ready to sign. */
-export async function startCaInLambda(options: CaLambdaOptions): Promise<LambdaCa> {
+export async function startCaInLambda(options: CaLambdaOptions): Promise<RunningCa> {
   const { folder, front = { kind: "function-url" }, store = "env:SIGNET_AUTHORITY", environment = {} } = options;
   const config = { ...options.config, authority: { store } };
   const task = join(folder, "task");
@@ -60,8 +54,6 @@ export async function startCaInLambda(options: CaLambdaOptions): Promise<LambdaC
   return {
     ...{ url, pid: program.pid },
     tail: () => program.tail(),
-    freeze: () => program.signal("SIGSTOP"),
-    thaw: () => program.signal("SIGCONT"),
     stop: () => program.stop(),
   };
 }
