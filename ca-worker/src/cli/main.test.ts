@@ -71,6 +71,7 @@ describe.concurrent("signet-ca", () => {
     { rule: "nothing to inspect", args: ["inspect"], code: 2, named: "file|url" },
     { rule: "a file to inspect that is missing", args: ["inspect", "/none.pem"], code: 69, named: "/none.pem" },
     { rule: "a drain that is none", args: ["serve", "--drain", "soon"], code: 2, named: "--drain" },
+    { rule: "no connections", args: ["serve", "--max-connections", "0"], code: 2, named: "--max-connections" },
     { rule: "an address for metrics without a port", args: ["serve", "--admin", "9443"], code: 2, named: "--admin" },
     {
       rule: "a configuration that is missing",

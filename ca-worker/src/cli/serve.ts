@@ -17,6 +17,7 @@ interface Options {
   readonly tlsNames?: string;
   readonly admin?: string;
   readonly drain: string;
+  readonly maxConnections: string;
   readonly publishRoots?: string;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
@@ -37,6 +38,7 @@ export function serveCommand(): Command {
       "address for /metrics, /healthz and /readyz in plain http; without it they are with the API",
     )
     .option("--drain <duration>", "on SIGTERM, serve on for this long with /readyz at 503 before closing", "0s")
+    .option("--max-connections <number>", "most connections at once; one takes about 80 KiB", "1000")
     .option("--publish-roots <namespace/name>", "in a pod: keep the roots in this ConfigMap, key roots.pem")
     .addOption(
       new Option("--log-level <level>", "least severe line to log")
@@ -71,6 +73,7 @@ Examples:
       const listen = parseAddress("--listen", options.listen);
       const admin = options.admin === undefined ? undefined : parseAddress("--admin", options.admin);
       const drainSeconds = parseDrain(options.drain);
+      const limits = { maxConnections: parseCount("--max-connections", options.maxConnections) };
       const tls = parseTls(options);
       if (tls === undefined && !isLoopbackHost(listen.host.includes(":") ? `[${listen.host}]` : listen.host)) {
         throw new SignetError(
@@ -95,7 +98,7 @@ Examples:
       process.on("SIGTERM", stop);
       process.on("SIGINT", stop);
       const file = await readConfig(options.config);
-      running = await locating(file, () => serve({ ...file, ...listen, tls, admin, publishRoots, logger }));
+      running = await locating(file, () => serve({ ...file, ...listen, tls, admin, limits, publishRoots, logger }));
       logger.info({ event: "listening", url: running.url, admin: running.adminUrl }, "serving");
       process.stdout.write(`signet-ca is serving on ${running.url}\n`);
     });
@@ -107,6 +110,12 @@ function parseAddress(flag: string, text: string): Address {
   if (match?.[1] === undefined || port > 65_535)
     throw new SignetError("config-invalid", `${flag} ${text}: write it as 127.0.0.1:8443 or [::1]:8443`);
   return { host: match[1].replace(/^\[|\]$/g, ""), port };
+}
+
+function parseCount(flag: string, text: string): number {
+  const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (count > 0) return count;
+  throw new SignetError("config-invalid", `${flag} ${text}: write a whole number from 1 to 999999`);
 }
 
 // Kubernetes' grace period is 30 s unless told, and requests under way have 10 s after the drain.

@@ -27,7 +27,8 @@ export interface HttpServerOptions {
   /** A connection or a stream was ended for what its client did. */
   readonly onAbuse?: (reason: Abuse) => void;
 }
-export type Abuse = "handshake" | "http2-flood" | "slow-stream" | "too-many-connections";
+export const abuses = ["handshake", "http2-flood", "slow-stream", "too-many-connections"] as const;
+export type Abuse = (typeof abuses)[number];
 
 /** A server that is not listening yet. */
 export interface HttpServer extends TlsTaker {
@@ -51,8 +52,8 @@ const usualLimits = {
   // A slow client must not hold a connection for long: bodies are a few KiB.
   requestTimeoutMs: 10_000,
   idleTimeoutMs: 60_000,
-  // One with TLS takes some tens of KiB: these fit into the memory that the chart allows.
-  maxConnections: 2_000,
+  // One with TLS and HTTP/2 takes 80 KiB: these fit into the memory that the chart allows.
+  maxConnections: 1_000,
 };
 export type ServerLimits = Partial<typeof usualLimits>;
 

@@ -1,3 +1,4 @@
+import { caErrorCodes } from "@signet/shared/errors";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Audit } from "../../../audit.ts";
 import { publicCode } from "../../../respond/problem.ts";
@@ -10,6 +11,8 @@ export function meteredAudit(audit: Audit, registry: Registry): Audit {
     labelNames: ["result"],
     registers: [registry],
   });
+  // Series that are there from the start: a rate over one that appears with its first event misses that event.
+  for (const result of ["signed", "repeated", ...caErrorCodes]) requests.inc({ result }, 0);
   const lastSigned = new Gauge({
     name: "signet_ca_last_signed_timestamp_seconds",
     help: "When the last certificate was signed",

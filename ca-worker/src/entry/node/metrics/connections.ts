@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { Abuse, HttpServer } from "../http-server.ts";
+import { type Abuse, abuses, type HttpServer } from "../http-server.ts";
 import type { ServerCertificate } from "../server-certificate.ts";
 
 /** What becomes of connections. */
@@ -10,6 +10,7 @@ export function abuseCounter(registry: Registry): (reason: Abuse) => void {
     labelNames: ["reason"],
     registers: [registry],
   });
+  for (const reason of abuses) counter.inc({ reason }, 0);
   return (reason) => counter.inc({ reason });
 }
 
