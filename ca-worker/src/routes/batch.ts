@@ -8,6 +8,7 @@ import { type IssueDeps, identifyAgent, identifyWorkload, issue } from "../issue
 import type { Queue } from "../rate-limit/admit.ts";
 import { readJson, refuseLargeBody, requireJson, validate } from "../request/body.ts";
 import { itemRequestId } from "../request-id.ts";
+import { jsonResponse } from "../respond/json.ts";
 import { describeProblem, publicCode, retryAfterSeconds } from "../respond/problem.ts";
 import type { Caller } from "../types.ts";
 
@@ -38,7 +39,7 @@ export function batch(deps: IssueDeps, onInternal: (error: SignetError, requestI
     const results = await Promise.all(
       items.map((item, index) => answerItem(itemRequestId(requestId, index), item, agent, queue, deps, onInternal)),
     );
-    return context.body(JSON.stringify({ results }), 200, { "content-type": "application/json" });
+    return jsonResponse(JSON.stringify({ results }), 200, requestId);
   });
 }
 

@@ -5,6 +5,7 @@ import type { AppEnv } from "../app.ts";
 import { requireTokens, type Tokens } from "../authenticate/caller.ts";
 import { type IssueDeps, identify, issue } from "../issue.ts";
 import { readJson, refuseLargeBody, requireJson, validate } from "../request/body.ts";
+import { jsonResponse } from "../respond/json.ts";
 import type { Caller } from "../types.ts";
 
 /** `POST /v1/certificates`. */
@@ -24,7 +25,7 @@ export function certificates(deps: IssueDeps): Hono<AppEnv> {
       caller = await identify(tokens, deps);
       const asked = validate(certificateRequest, await readJson(request, maxRequestBytes, deps.setTimer));
       const certificate = await issue(requestId, caller, asked, deps);
-      return context.body(JSON.stringify(certificate), 201, { "content-type": "application/json" });
+      return jsonResponse(JSON.stringify(certificate), 201, requestId);
     } catch (error) {
       const known = asSignetError(error, "internal");
       await deps.audit.refused(requestId, known, caller);

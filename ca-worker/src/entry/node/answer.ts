@@ -10,8 +10,9 @@ export type Answer = (request: Request, env: NodeBindings) => Response | Promise
 /**
  * What Node adds around the app: it counts and times, says no to `/readyz` while the server drains, and lets go of the
  * connections of HTTP/1.1 then; those of HTTP/2 get a GOAWAY when the server closes.
+ * @param flushLog what an answer must not overtake
  */
-export function answering(answer: Answer, requests: RequestMetrics, drain: Drain): Answer {
+export function answering(answer: Answer, requests: RequestMetrics, drain: Drain, flushLog: () => void): Answer {
   return async (request, env) => {
     const { url = "/", httpVersionMajor } = env.incoming;
     const query = url.indexOf("?");
@@ -19,6 +20,7 @@ export function answering(answer: Answer, requests: RequestMetrics, drain: Drain
     const meter = requests.started(path);
     const response = drain.begun && path === "/readyz" ? stopping() : await answer(request, env);
     meter.ended(response.status);
+    flushLog();
     if (drain.begun && httpVersionMajor === 1) response.headers.set("connection", "close");
     return response;
   };

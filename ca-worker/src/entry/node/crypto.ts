@@ -1,4 +1,4 @@
-import { constants, createHash, createPrivateKey, KeyObject, randomFillSync, sign, verify } from "node:crypto";
+import { constants, createPrivateKey, hash, KeyObject, randomFillSync, sign, verify } from "node:crypto";
 import { encodePem } from "@signet/shared/pem";
 import type { Crypto } from "../../crypto.ts";
 import { signingHash } from "../../crypto.ts";
@@ -25,7 +25,7 @@ export const nodeCrypto: Crypto = {
     return bytes;
   },
 
-  sha256: (data) => createHash("sha256").update(data).digest(),
+  sha256: (data) => hash("sha256", data, "buffer"),
 
   verify(key, hash, signature, data) {
     // As PEM text: for any object Node first finds out by caught exceptions that it is no key, 50 microseconds in all.
@@ -40,11 +40,12 @@ export const nodeCrypto: Crypto = {
     }
     const data = Buffer.from(signed, "latin1");
     if (algorithm === "EdDSA") return verify(null, data, tokenKey, signature);
-    const hash = `sha${algorithm.slice(2)}`;
-    if (algorithm.startsWith("ES")) return verify(hash, data, { key: tokenKey, dsaEncoding: "ieee-p1363" }, signature);
-    if (algorithm.startsWith("RS")) return verify(hash, data, tokenKey, signature);
+    const digest = `sha${algorithm.slice(2)}`;
+    if (algorithm.startsWith("ES"))
+      return verify(digest, data, { key: tokenKey, dsaEncoding: "ieee-p1363" }, signature);
+    if (algorithm.startsWith("RS")) return verify(digest, data, tokenKey, signature);
     const padding = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
-    return verify(hash, data, { key: tokenKey, ...padding }, signature);
+    return verify(digest, data, { key: tokenKey, ...padding }, signature);
   },
 
   importSigner(kind, pkcs8) {

@@ -19,6 +19,7 @@ import { createHttpServer, type HttpServer, type ServerLimits } from "./http-ser
 import { type ClusterOptions, clusterAccess, podCluster } from "./kubernetes/access.ts";
 import { ApiServer } from "./kubernetes/api-server.ts";
 import { RootsPublisher } from "./kubernetes/publish-roots.ts";
+import type { HeldLogger } from "./log.ts";
 import { meteredAudit } from "./metrics/audit.ts";
 import { authorityMetrics } from "./metrics/authorities.ts";
 import { abuseCounter, connectionMetrics } from "./metrics/connections.ts";
@@ -51,7 +52,7 @@ export interface ServeOptions extends Address {
   readonly admin?: Address | undefined;
   /** The ConfigMap to keep the roots in. */
   readonly publishRoots?: ObjectName | undefined;
-  readonly logger: Logger;
+  readonly logger: Logger & Partial<HeldLogger>;
   /** Where the API server is; the pod's own unless told. */
   readonly cluster?: ClusterOptions;
   readonly limits?: ServerLimits;
@@ -90,7 +91,8 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const plain = nodePlatform({ folder, logger, cluster, clusterIssuer });
-  const platform: Platform = { ...plain, crypto: meteredCrypto(plain.crypto, registry) };
+  const ownDnsNames = tls !== undefined && "dnsNames" in tls ? tls.dnsNames : [];
+  const platform: Platform = { ...plain, ownDnsNames, crypto: meteredCrypto(plain.crypto, registry) };
   const deps = compose(config, source, platform);
   const { authorities } = deps;
   const app = createApp({ ...deps, audit: meteredAudit(deps.audit, registry) });
@@ -108,7 +110,12 @@ export async function serve(options: ServeOptions): Promise<Running> {
     app.routes.map(({ path }) => path),
     registry,
   );
-  const answer = answering((request, env) => app.fetch(request, env), requests, drain);
+  const answer = answering(
+    (request, env) => app.fetch(request, env),
+    requests,
+    drain,
+    () => logger.flush?.(),
+  );
   const errorHandler = answerUnreadable(() => toHex(platform.crypto.random(8)));
   const server = createHttpServer({
     listener: getRequestListener(answer, { errorHandler }),
