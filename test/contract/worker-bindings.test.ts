@@ -44,7 +44,7 @@ export default class extends WorkerEntrypoint {
   async sendBatch() { throw new Error("Queue sendBatch failed: QueueNotFound"); }
 }`;
 
-const workers = ["signs", "denies", "limits", "cannot-record", "reads-config"] as const;
+const workers = ["signs", "denies", "limits", "cannot-record", "reads-config", "loads-early"] as const;
 type WorkerName = (typeof workers)[number];
 
 const node = makeNode("node-1");
@@ -53,6 +53,7 @@ const agent = makePod(agentServiceAccount.namespace, agentServiceAccount.name, n
 const events: AuditEvent[] = [];
 const logs: string[] = [];
 let issuer: TokenIssuer;
+let keyServer: Awaited<ReturnType<TokenIssuer["serveJwks"]>>;
 let folder: WorkFolder;
 let miniflare: Miniflare;
 
@@ -61,6 +62,7 @@ const config = (more: object = {}) => ({ ...caConfig({ keys: issuer.jwks, store:
 
 beforeAll(async () => {
   issuer = await TokenIssuer.create();
+  keyServer = await issuer.serveJwks();
   folder = await makeWorkFolder("bindings");
   const { document } = await makeAuthority({
     trustDomain: TrustDomain.parse("cluster.local"),
@@ -72,6 +74,7 @@ beforeAll(async () => {
     limits: config({ rateLimits: { perNode: { certificates: 2, per: "1m", binding: "NODE_RATE" } } }),
     "cannot-record": config({ audit: { sinks: [{ type: "log" }, { ...queueSink, binding: "DEAD_QUEUE" }] } }),
     "reads-config": "kv:SIGNET_KV/ca.jsonc",
+    "loads-early": caConfig({ keys: keyServer.url, store: "env:SIGNET_AUTHORITY" }),
   };
   const script = await bundleWorker(withClock);
   const { compatibilityDate } = script;
@@ -114,6 +117,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await miniflare?.dispose();
+  await keyServer?.stop();
   await folder?.remove();
 });
 
@@ -225,4 +229,11 @@ describe("a configuration in KV", () => {
     await put(config({ leaf: { defaultTtl: "3h" } }));
     expect(await life(96)).toBe(180);
   });
+});
+
+test("an isolate has its issuers' keys before the first token comes, once anything was asked of it", async () => {
+  expect((await ask("loads-early", "/healthz")).status).toBe(200);
+  await until("the keys", () => logs.some((line) => line.includes('"event":"issuer-keys"')));
+  expect((await post("loads-early")).status).toBe(201);
+  expect(keyServer.requests()).toBe(1);
 });
