@@ -4,6 +4,7 @@ import { asSignetError, SignetError } from "@signet/shared/errors";
 import { configError } from "@signet/shared/faults";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import type { Issuer } from "../../authenticate/service-account.ts";
+import { authoritiesOf } from "../../config/trust-domains.ts";
 import type { Config } from "../../config.ts";
 import type { ClusterOptions } from "./kubernetes/access.ts";
 import { ensureAuthority } from "./kubernetes/first-authority.ts";
@@ -22,23 +23,25 @@ export async function warmKeys({ issuers }: Config, source: string, made: readon
   if (faults.length > 0) throw configError(source, faults);
 }
 
-/** On the first start, in development or in a cluster, there is no authority yet; what is there is never touched. */
-export async function makeFirstAuthority(
-  { authority, trustDomain }: Config,
+/** On the first start, in development or in a cluster, there are no authorities yet; what is there is never touched. */
+export async function makeFirstAuthorities(
+  config: Config,
   folder: string,
   cluster: ClusterOptions,
   logger: Logger,
 ): Promise<void> {
-  const store = secretStore(authority.store, cluster);
-  if (store !== undefined) {
-    const { patienceSeconds } = cluster;
-    await ensureAuthority({
-      ...{ store, logger, patienceSeconds, keepRootKey: true },
-      trustDomain: TrustDomain.parse(trustDomain),
-    });
+  for (const { trustDomain: name, store: location } of authoritiesOf(config)) {
+    const trustDomain = TrustDomain.parse(name);
+    const store = secretStore(location, cluster);
+    if (store !== undefined) {
+      const { patienceSeconds } = cluster;
+      await ensureAuthority({ store, logger, patienceSeconds, keepRootKey: true, trustDomain });
+    }
+    if (location.startsWith("file:")) await makeFirstFile(authorityPath(folder, location), trustDomain, logger);
   }
-  if (!authority.store.startsWith("file:")) return;
-  const path = authorityPath(folder, authority.store);
+}
+
+async function makeFirstFile(path: string, trustDomain: TrustDomain, logger: Logger): Promise<void> {
   const missing = await stat(path).then(
     () => false,
     (error: NodeJS.ErrnoException) => error.code === "ENOENT",
@@ -47,11 +50,11 @@ export async function makeFirstAuthority(
   if (process.env.NODE_ENV === "production") {
     throw new SignetError(
       "authority-unavailable",
-      `${path} is missing; make it with: signet-ca authority init --config FILE`,
+      `${path} is missing; make it with: signet-ca authority init --config FILE --trust-domain ${trustDomain}`,
     );
   }
   // Loaded here only: it takes longer than all the rest of the start.
   const { initAuthority, rootKeyPath } = await import("../../authority/make/init.ts");
-  await initAuthority(TrustDomain.parse(trustDomain), path, rootKeyPath(path));
+  await initAuthority(trustDomain, path, rootKeyPath(path));
   logger.warn({ event: "authority-made", path }, "made a new authority with plain keys, for development only");
 }

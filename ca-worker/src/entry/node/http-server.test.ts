@@ -45,14 +45,20 @@ describe("the server of the API", () => {
     readonly server: HttpServer;
     readonly port: number;
     readonly abuses: readonly Abuse[];
+    readonly codes: readonly (string | undefined)[];
   }
   async function start(limits: ServerLimits = {}, listener = hello): Promise<Started> {
     const abuses: Abuse[] = [];
+    const codes: (string | undefined)[] = [];
     const { context } = await readTlsFiles(first);
-    const server = createHttpServer({ listener, tls: context, limits, onAbuse: (reason) => abuses.push(reason) });
+    const onAbuse = (reason: Abuse, code?: string) => {
+      abuses.push(reason);
+      codes.push(code);
+    };
+    const server = createHttpServer({ listener, tls: context, limits, onAbuse });
     const port = await server.listen("127.0.0.1", 0);
     open.push(server);
-    return { server, port, abuses };
+    return { server, port, abuses, codes };
   }
   async function dial(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
     const socket = connect({ port, host: "127.0.0.1", ca, ...options });
@@ -234,10 +240,11 @@ describe("the server of the API", () => {
   });
 
   test("counts a client that does not trust it", async () => {
-    const { port, abuses } = await start();
+    const { port, abuses, codes } = await start();
     const stranger = connect({ port, host: "127.0.0.1" });
     await expect(once(stranger, "secureConnect")).rejects.toThrow(/self-signed/);
     await until("the server to see it", () => abuses.includes("handshake"));
+    expect(codes).toEqual(["ECONNRESET"]);
   });
 
   describe("when it closes", () => {

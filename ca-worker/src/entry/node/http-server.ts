@@ -24,8 +24,8 @@ export interface HttpServerOptions {
   /** Without it HTTP/1.1 alone, in plain. */
   readonly tls?: TlsContext | undefined;
   readonly limits?: ServerLimits | undefined;
-  /** A connection or a stream was ended for what its client did. */
-  readonly onAbuse?: (reason: Abuse) => void;
+  /** A connection or a stream was ended for what its client did. @param code what Node or OpenSSL calls it */
+  readonly onAbuse?: (reason: Abuse, code?: string) => void;
 }
 export const abuses = ["handshake", "http2-flood", "slow-stream", "too-many-connections"] as const;
 export type Abuse = (typeof abuses)[number];
@@ -110,7 +110,7 @@ export function createHttpServer({ listener, tls, limits, onAbuse = () => {} }: 
     if (incoming.httpVersionMajor === 1) unused.delete(incoming.socket);
   });
   server.on("drop", () => onAbuse("too-many-connections"));
-  server.on("tlsClientError", () => onAbuse("handshake"));
+  server.on("tlsClientError", ({ code }: NodeJS.ErrnoException) => onAbuse("handshake", code));
   server.on("session", (session: ServerHttp2Session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));

@@ -14,7 +14,7 @@ import { adminApp, adminRoutes } from "./admin.ts";
 import { answering, answerUnreadable } from "./answer.ts";
 import { docsAnswer } from "./docs/answer.ts";
 import { closeServer, Drain } from "./drain.ts";
-import { makeFirstAuthority, warmKeys } from "./first-start.ts";
+import { makeFirstAuthorities, warmKeys } from "./first-start.ts";
 import { createHttpServer, type HttpServer, type ServerLimits } from "./http-server.ts";
 import { type ClusterOptions, clusterAccess, podCluster } from "./kubernetes/access.ts";
 import { ApiServer } from "./kubernetes/api-server.ts";
@@ -86,7 +86,7 @@ const warmSeconds = 30;
 export async function serve(options: ServeOptions): Promise<Running> {
   const { config, source, folder, tls, admin, publishRoots, logger, cluster = podCluster } = options;
   const publishing = publishRoots && new ApiServer(clusterAccess(cluster, "--publish-roots"), "authority-unavailable");
-  await makeFirstAuthority(config, folder, cluster, logger);
+  await makeFirstAuthorities(config, folder, cluster, logger);
   const clusterIssuer = await findClusterIssuer(config, cluster, logger);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -121,7 +121,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     listener: getRequestListener(answer, { errorHandler }),
     tls: certificate?.context,
     limits: options.limits,
-    onAbuse: abuseCounter(registry),
+    onAbuse: abuseCounter(registry, logger),
   });
   authorityMetrics(authorities, registry);
   connectionMetrics(server, certificate, registry);

@@ -1,9 +1,10 @@
+import type { Logger } from "@signet/shared/deps";
 import { Counter, Gauge, type Registry } from "prom-client";
 import { type Abuse, abuses, type HttpServer } from "../http-server.ts";
 import type { ServerCertificate } from "../server-certificate.ts";
 
-/** What becomes of connections. */
-export function abuseCounter(registry: Registry): (reason: Abuse) => void {
+/** Counts connections that are ended, and tells of each at the level `debug`: strangers must not fill the log. */
+export function abuseCounter(registry: Registry, logger: Logger): (reason: Abuse, code?: string) => void {
   const counter = new Counter({
     name: "signet_ca_connections_ended_total",
     help: "Connections and streams that were ended for what their client did",
@@ -11,7 +12,13 @@ export function abuseCounter(registry: Registry): (reason: Abuse) => void {
     registers: [registry],
   });
   for (const reason of abuses) counter.inc({ reason }, 0);
-  return (reason) => counter.inc({ reason });
+  return (reason, code) => {
+    counter.inc({ reason });
+    logger.debug(
+      { event: "connection-ended", reason, code },
+      "a connection or stream was ended for what its client did",
+    );
+  };
 }
 
 export function connectionMetrics(
