@@ -102,9 +102,14 @@ export const publicJwk = v.pipe(
 );
 export type PublicJwk = v.InferOutput<typeof publicJwk>;
 
-/** Leaves out keys for another `use` and of a kind that is not known (RFC 7517 §5). */
+/** Leaves out keys for another `use`, for other operations, and of a kind that is not known (RFC 7517 §4.2, §4.3, §5). */
 export function signatureKeys(keys: readonly PublicJwk[]): PublicJwk[] {
-  return keys.filter(({ kty, use }) => knownKinds.includes(kty) && (use === undefined || use === "sig"));
+  return keys.filter(
+    ({ kty, use, key_ops: operations }) =>
+      knownKinds.includes(kty) &&
+      (use === undefined || use === "sig") &&
+      (operations === undefined || (Array.isArray(operations) && operations.includes("verify"))),
+  );
 }
 
 /** The one key that a token with this header can be signed with, or undefined where there is none or a choice. */

@@ -171,6 +171,16 @@ describe("keys over HTTP", () => {
     expect(requests).toEqual([wellKnown]);
   });
 
+  test("discovery: an issuer elsewhere leads to nothing on this machine", async () => {
+    const asked: string[] = [];
+    const elsewhere = async (url: string) => {
+      asked.push(url);
+      return Response.json({ issuer: "https://issuer.example.com", jwks_uri: `${base}/keys` });
+    };
+    await expect(discoverJwkSet(elsewhere, "https://issuer.example.com")).rejects.toEqual(unavailable);
+    expect(asked).toEqual([`https://issuer.example.com${wellKnown}`]);
+  });
+
   test("discovery: a redirect of the keys is refused as well", async () => {
     routes[wellKnown] = json({ issuer: base, jwks_uri: `${base}/keys` });
     routes["/keys"] = (_request, response) => response.writeHead(302, { location: `${base}/other` }).end();

@@ -35,8 +35,10 @@ export async function discoverJwkSet(fetch: Fetch, issuer: string): Promise<KeyD
   const { object } = await fetchJson(fetch, `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
   const { issuer: named, jwks_uri: url } = object;
   if (named !== issuer) throw unavailable(`its OpenID configuration is of the issuer ${quoted(named)}`);
-  if (typeof url !== "string" || !isAllowedKeyUrl(url))
+  // Plain http is for an issuer on this machine; no other one may send us to what listens here.
+  if (typeof url !== "string" || !isAllowedKeyUrl(url) || (isHttps(issuer) && !isHttps(url))) {
     throw unavailable(`its jwks_uri ${quoted(url)} is no https URL`);
+  }
   return fetchJwkSet(fetch, url);
 }
 
@@ -62,6 +64,10 @@ async function fetchJson(
     const { code, message } = asSignetError(error, "issuer-unavailable");
     throw code === "malformed-json" ? unavailable(`${url}: ${message}`, error) : unavailable(message, error);
   }
+}
+
+function isHttps(url: string): boolean {
+  return new URL(url).protocol === "https:";
 }
 
 function maxAge(cacheControl: string | undefined): number | undefined {

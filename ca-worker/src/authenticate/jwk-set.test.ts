@@ -72,6 +72,19 @@ describe("a JWK Set of an issuer", () => {
     expect(await keys.find("b", "ES256")).toBeDefined();
   });
 
+  test("keys for other operations are left out; of those that verify only that is taken", async () => {
+    const keys = JwkSet.parse({
+      keys: [
+        { ...rsaJwk, kid: "a", key_ops: ["encrypt"] },
+        { ...rsaJwk, kid: "b", key_ops: "verify" },
+        { ...p256Jwk, kid: "c", key_ops: ["sign", "verify"], ext: false, x5c: ["MII"] },
+      ],
+    });
+    expect(await keys.find("a", "RS256")).toBeUndefined();
+    expect(await keys.find("b", "RS256")).toBeUndefined();
+    expect(await keys.find("c", "ES256")).toMatchObject({ type: "public", usages: ["verify"] });
+  });
+
   const rsaAlgorithms: TokenAlgorithm[] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
   const all: TokenAlgorithm[] = [...rsaAlgorithms, "ES256", "ES384", "ES512", "EdDSA"];
   test.each<{ name: string; jwk: object; fits: TokenAlgorithm[] }>([

@@ -67,11 +67,17 @@ export class JwkSet {
   }
 }
 
+/** The key itself, without what else its issuer says of it: other operations would make it none that verifies. */
+function numbersOf(jwk: PublicJwk): JWK {
+  const members = ["kty", "crv", "n", "e", "x", "y"].flatMap((name) => (name in jwk ? [[name, jwk[name]]] : []));
+  return Object.fromEntries(members) as JWK;
+}
+
 /** The key, or undefined where its numbers make none: no token can have been signed with it. */
 async function importKey(jwk: PublicJwk, algorithm: TokenAlgorithm): Promise<CryptoKey | undefined> {
   try {
     // With its algorithm named, jose makes a key for that one algorithm and no other.
-    const key = (await importJWK(jwk as JWK, algorithm)) as CryptoKey;
+    const key = (await importJWK(numbersOf(jwk), algorithm)) as CryptoKey;
     const { modulusLength } = key.algorithm as { modulusLength?: number };
     // Zeros in front of a short modulus make it look long.
     return modulusLength === undefined || modulusLength >= minRsaModulusBits ? key : undefined;

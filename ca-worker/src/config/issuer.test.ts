@@ -99,6 +99,11 @@ describe("an issuer of the configuration", () => {
       value: { tokenReview: { ...tokenReview, cacheTtl: "10m" } },
       fault: "tokenReview.cacheTtl: must be from 1s",
     },
+    ...["http://a", "https://a/?b=c"].map((name) => ({
+      rule: `discovery of ${name}`,
+      value: { issuer: name, keys: "discovery" },
+      fault: 'keys: "discovery" needs an https issuer',
+    })),
     {
       rule: "an unknown key",
       value: { tokenReview: { ...tokenReview, audience: "a" } },

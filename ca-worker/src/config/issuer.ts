@@ -72,7 +72,10 @@ const namedIssuer = v.pipe(
   }),
   v.forward(
     // The issuer's name is where discovery asks; over plain http anybody on the way could answer.
-    v.check(({ issuer, keys }) => keys !== "discovery" || isAllowedKeyUrl(issuer), '"discovery" needs an https issuer'),
+    v.check(
+      ({ issuer, keys }) => keys !== "discovery" || (isAllowedKeyUrl(issuer) && !issuer.includes("?")),
+      '"discovery" needs an https issuer without a query',
+    ),
     ["keys"],
   ),
 );
