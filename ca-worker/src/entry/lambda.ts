@@ -2,6 +2,7 @@ import { fetchAfterThaw } from "./aws/fetch.ts";
 import { createHandler } from "./aws/handler.ts";
 import { createLambdaLogger } from "./aws/log.ts";
 import { start } from "./aws/start.ts";
+import { systemTimer } from "./timer.ts";
 
 const { env } = process;
 const clock = () => Date.now() / 1000;
@@ -17,6 +18,7 @@ const served = await start({
   folder: env.LAMBDA_TASK_ROOT ?? process.cwd(),
   fetch: fetchAfterThaw((url, init) => fetch(url, init)),
   clock,
+  setTimer: systemTimer,
   logger,
 });
 

@@ -7,6 +7,7 @@ import { caConfig } from "../../../../test/support/ca-config.ts";
 import { makeAuthorityText } from "../../../../test/support/ca-in-process.ts";
 import { TokenIssuer } from "../../../../test/support/token-issuer.ts";
 import { makeWorkFolder, type WorkFolder } from "../../../../test/support/work-folder.ts";
+import { systemTimer } from "../timer.ts";
 import { createLambdaLogger } from "./log.ts";
 import { start } from "./start.ts";
 
@@ -26,13 +27,12 @@ let lines: Record<string, unknown>[];
 beforeEach(() => {
   lines = [];
 });
-const begin = (environment: Readonly<Record<string, string>>, preloadMs?: number) => {
+const begin = (environment: Readonly<Record<string, string>>, setTimer = systemTimer) => {
   const clock = () => Date.now() / 1000;
   const logger = createLambdaLogger({ write: (line) => lines.push(JSON.parse(line)), clock, debug: false });
   return start({
-    ...{ environment, clock, logger, folder: folder.path },
+    ...{ environment, clock, setTimer, logger, folder: folder.path },
     fetch: (url, init) => fetch(url, init),
-    ...(preloadMs !== undefined && { preloadMs }),
   });
 };
 const document = (more: Partial<Parameters<typeof caConfig>[0]> = {}) =>
@@ -92,7 +92,7 @@ describe("the configuration of the function", () => {
     const empty = await makeWorkFolder("lambda");
     const clock = () => 0;
     const logger = createLambdaLogger({ write: (line) => lines.push(JSON.parse(line)), clock, debug: false });
-    await start({ environment: {}, folder: empty.path, clock, logger, fetch });
+    await start({ environment: {}, folder: empty.path, clock, setTimer: systemTimer, logger, fetch });
     expect(lines[0]?.error).toMatch(/no ca\.jsonc \(ENOENT\), and SIGNET_CONFIG is not set/);
     await empty.remove();
   });
@@ -135,9 +135,19 @@ describe("the init phase", () => {
     expect(requests).toHaveLength(2);
   });
 
-  test("ends in time when they cannot be had, and the first request asks again", async () => {
+  test("ends after 8 s when they do not come, and the first request asks again", async () => {
     hold = true;
-    const served = await begin(environment(), 1);
+    const bothAsked = new Promise<void>((resolve) => {
+      server.on("request", () => requests.length === 2 && resolve());
+    });
+    let timeIsUp = () => {};
+    const starting = begin(environment(), (run, milliseconds) => {
+      if (milliseconds === 8_000) timeIsUp = run;
+      return () => {};
+    });
+    await bothAsked;
+    timeIsUp();
+    const served = await starting;
     hold = false;
     expect(await ready(served)).toMatchObject({ status: 200 });
   });

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { Clock, Fetch } from "@signet/shared/deps";
+import type { Clock, Fetch, SetTimer } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { createApp } from "../../app.ts";
 import type { Environment } from "../../aws/credentials.ts";
@@ -11,7 +11,6 @@ import { within } from "../../time-limit.ts";
 import { nodeCrypto } from "../node/crypto.ts";
 import { createFetchTrusting } from "../node/fetch-trusting.ts";
 import { environmentSource, fileSource } from "../node/text-sources.ts";
-import { systemTimer } from "../timer.ts";
 import type { Served } from "./handler.ts";
 import type { LambdaLogger } from "./log.ts";
 import { awsSecret } from "./secret.ts";
@@ -22,26 +21,25 @@ export interface StartOptions {
   readonly folder: string;
   readonly fetch: Fetch;
   readonly clock: Clock;
+  readonly setTimer: SetTimer;
   readonly logger: LambdaLogger;
-  /** How long the first request may be kept waiting for keys and authorities. */
-  readonly preloadMs?: number;
 }
 
 const packagedConfig = "ca.jsonc";
-// Lambda's init phase, which is not billed by its use of the processor, ends after 10 s.
-const defaultPreloadMs = 8_000;
+// Lambda's init phase ends after 10 s.
+const preloadMs = 8_000;
 
 /**
  * The CA, once for each execution environment: composed, with authorities and keys at hand as far as they can be had. Never
  * throws: a function that is not configured answers 503, and its log says what is wrong.
  */
 export async function start(options: StartOptions): Promise<Served> {
-  const { environment, folder, fetch, clock, logger, preloadMs = defaultPreloadMs } = options;
+  const { environment, folder, fetch, clock, setTimer, logger } = options;
   try {
     const { text, source } = await readConfig(environment, folder);
     const composed = compose(parseConfig(text, source), source, {
       clock,
-      setTimer: systemTimer,
+      setTimer,
       fetch,
       fetchTrusting: createFetchTrusting(),
       logger,
@@ -54,7 +52,7 @@ export async function start(options: StartOptions): Promise<Served> {
       clusterIssuer: undefined,
     });
     const app = createApp(composed);
-    await preload(composed, preloadMs);
+    await preload(composed, setTimer);
     // What is made at its first use, such as the router and Node's own Request, is made now.
     await app.request("/healthz");
     return {
@@ -87,9 +85,9 @@ async function readConfig(environment: Environment, folder: string): Promise<{ t
 }
 
 /** What cannot be had now is told by its own log line, and asked for again by the requests that need it. */
-async function preload({ authorities, issuers }: Composed, limitMs: number): Promise<void> {
+async function preload({ authorities, issuers }: Composed, setTimer: SetTimer): Promise<void> {
   const loading = [...[...authorities].map((source) => source.current()), ...issuers.map(({ keys }) => keys.warm())];
-  await within(limitMs, systemTimer, Promise.allSettled(loading), tooLong).catch(() => undefined);
+  await within(preloadMs, setTimer, Promise.allSettled(loading), tooLong).catch(() => undefined);
 }
 
 function tooLong(): SignetError {
