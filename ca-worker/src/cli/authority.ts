@@ -4,6 +4,8 @@ import { decodeSinglePem } from "@signet/shared/pem";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import { Command } from "commander";
 import { parseAuthorityDocument } from "../authority/document.ts";
+import { authoritiesOf, type TrustDomainAuthority } from "../config/trust-domains.ts";
+import type { Config } from "../config.ts";
 import { podCluster } from "../entry/node/kubernetes/access.ts";
 import { ensureAuthority } from "../entry/node/kubernetes/first-authority.ts";
 import type { SecretStore } from "../entry/node/kubernetes/secret-store.ts";
@@ -11,11 +13,18 @@ import { createLogger } from "../entry/node/log.ts";
 import { authorityPath, nodePlatform, secretStore } from "../entry/node/platform.ts";
 import { configFlag, configFlagHelp, readConfig } from "./config-file.ts";
 
-interface InitOptions {
+interface Options {
   readonly config?: string;
+  readonly trustDomain?: string;
+}
+
+interface InitOptions extends Options {
   readonly rootKey?: string;
   readonly discardRootKey?: true;
 }
+
+const trustDomainFlag = "--trust-domain <name>";
+const trustDomainHelp = "whose authority: one of trustDomains in the configuration; the CA's own by default";
 
 export function authorityCommand(): Command {
   return new Command("authority")
@@ -28,6 +37,7 @@ function initCommand(): Command {
   return new Command("init")
     .description("make a root and its first issuing authority")
     .option(configFlag, configFlagHelp)
+    .option(trustDomainFlag, trustDomainHelp)
     .option("--root-key <file>", "where to put the root's key (new file, mode 0600); beside a file: store by default")
     .option("--discard-root-key", "forget the root's key: no further issuing authority can be made under this root")
     .addHelpText(
@@ -47,8 +57,8 @@ Secret NAME-root-key, as on the first start of \`serve\`.`,
     )
     .action(async (options: InitOptions) => {
       const { config, folder } = await readConfig(options.config);
-      const trustDomain = TrustDomain.parse(config.trustDomain);
-      const { store } = config.authority;
+      const { store, ...found } = findAuthority(config, options.trustDomain);
+      const trustDomain = TrustDomain.parse(found.trustDomain);
       const secret = secretStore(store, podCluster);
       if (secret !== undefined) return initInCluster(secret, trustDomain, options);
       // Loaded here only: @peculiar/x509 takes longer than the whole start of `serve`.
@@ -105,15 +115,25 @@ ${keepRootKey ? `Root key: Secret ${secret.namespace}/${rootKeySecret.name} (cop
 `);
 }
 
+/** @throws SignetError `config-invalid` where the configuration has no such trust domain */
+function findAuthority(config: Config, name = config.trustDomain): TrustDomainAuthority {
+  const all = authoritiesOf(config);
+  const found = all.find(({ trustDomain }) => trustDomain === name);
+  if (found !== undefined) return found;
+  const names = all.map(({ trustDomain }) => trustDomain).join(", ");
+  throw new SignetError("config-invalid", `--trust-domain ${name}: the configuration has no other than ${names}`);
+}
+
 function statusCommand(): Command {
   return new Command("status")
     .description("list the authorities, their states and when they end")
     .option(configFlag, configFlagHelp)
-    .action(async (options: { readonly config?: string }) => {
+    .option(trustDomainFlag, trustDomainHelp)
+    .action(async (options: Options) => {
       const { config, folder } = await readConfig(options.config);
       const logger = createLogger("silent");
       const platform = nodePlatform({ folder, logger, cluster: podCluster, clusterIssuer: undefined });
-      const store = platform.open(config.authority.store);
+      const store = platform.open(findAuthority(config, options.trustDomain).store);
       const document = parseAuthorityDocument((await store?.read()) ?? "");
       const rows = document.authorities.map(({ id, state, key, chain }) => {
         const [issuing, root] = [chain[0], chain.at(-1)].map((pem) =>

@@ -203,6 +203,21 @@ describe.concurrent("signet-ca", () => {
     expect(status.stdout + status.stderr + made.stderr).not.toContain(authorities[0]?.key.pkcs8);
   });
 
+  test("init and status are for the trust domain that they are told, and for no other than the configuration's", async () => {
+    const trustDomains = [{ name: "edge.example.com", authority: { store: "file:edge-authority.json" } }];
+    const config = await configFile("domains", undefined, { trustDomains });
+    const edge = ["--config", config, "--trust-domain", "edge.example.com"];
+    const made = await signetCa(["authority", "init", ...edge]);
+    expect(made).toMatchObject({ code: 0, stderr: expect.stringContaining("for spiffe://edge.example.com") });
+    await expect(stat(join(folder.path, "domains-authority.json"))).rejects.toMatchObject({ code: "ENOENT" });
+    expect(await signetCa(["authority", "status", ...edge])).toMatchObject({ code: 0 });
+    const { code, stderr } = await signetCa(["authority", "status", "--config", config, "--trust-domain", "other"]);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringContaining("--trust-domain other: the configuration has no other than cluster.local, edge"),
+    });
+  });
+
   test("init for a variable prints the document alone, on one line", async () => {
     const config = await configFile("env", "env:SIGNET_AUTHORITY");
     const unsaid = await signetCa(["authority", "init", "--config", config]);

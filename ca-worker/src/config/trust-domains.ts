@@ -10,6 +10,26 @@ export const trustDomainsSchema = v.optional(
   [],
 );
 
+/** Where the authority of a trust domain is, and where the configuration says so. */
+export interface TrustDomainAuthority {
+  readonly trustDomain: string;
+  readonly store: string;
+  readonly path: string;
+}
+
+/** The authorities of all trust domains of a configuration, that of the CA's own first. */
+export function authoritiesOf(config: {
+  readonly trustDomain: string;
+  readonly authority: { readonly store: string };
+  readonly trustDomains: v.InferOutput<typeof trustDomainsSchema>;
+}): [TrustDomainAuthority, ...TrustDomainAuthority[]] {
+  const { trustDomain, authority, trustDomains } = config;
+  const others = trustDomains.map(({ name, authority: { store } }, at) => ({
+    ...{ trustDomain: name, store, path: `trustDomains.${at}.authority.store` },
+  }));
+  return [{ trustDomain, store: authority.store, path: "authority.store" }, ...others];
+}
+
 const authority = v.object({ store: v.string() });
 const domains = v.object({
   trustDomain: v.string(),
