@@ -7,7 +7,7 @@ import { parse } from "yaml";
 import { caConfig } from "../support/ca-config.ts";
 import { packageLambda } from "../support/lambda-package.ts";
 import { runToEnd } from "../support/processes.ts";
-import { pypiProgram } from "../support/pypi-program.ts";
+import { type PypiProgram, pypiProgram } from "../support/pypi-program.ts";
 import { lambdaBundle, repoRoot } from "../support/repo.ts";
 import { TokenIssuer } from "../support/token-issuer.ts";
 import { makeWorkFolder, type WorkFolder } from "../support/work-folder.ts";
@@ -90,9 +90,13 @@ describe("the deployment package", () => {
 });
 
 describe("the SAM template", () => {
+  let lint: PypiProgram;
+  beforeAll(async () => {
+    lint = await pypiProgram("cfn-lint");
+  });
+
   test("passes cfn-lint", async () => {
-    const { command, args } = await pypiProgram("cfn-lint");
-    await runToEnd(command, [...args, "--template", template]);
+    await runToEnd(lint.command, [...lint.args, "--template", template]);
   });
 
   test("runs the bundle as it is, on the Node that it is made for and longer than a request may take", () => {
