@@ -1,11 +1,17 @@
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parseConfig } from "@signet/ca/config";
+import { serve } from "@signet/ca/entry/node/serve";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { caConfig } from "../support/ca-config.ts";
 import { runToEnd } from "../support/processes.ts";
 import { promtoolBinary } from "../support/promtool.ts";
 import { repoRoot } from "../support/repo.ts";
+import { makeServerCertificate } from "../support/server-certificate.ts";
+import { makeLogger } from "../support/test-logger.ts";
+import { TokenIssuer } from "../support/token-issuer.ts";
 import { makeWorkFolder, type WorkFolder } from "../support/work-folder.ts";
 import { makePod, World } from "./world.ts";
 
@@ -33,9 +39,10 @@ interface Dashboard {
 }
 
 const monitoring = join(repoRoot, "infra/monitoring");
-const rules = (parse(readFileSync(join(monitoring, "alerts.yaml"), "utf8")).groups as { rules: Rule[] }[]).flatMap(
-  (group) => group.rules,
-);
+const rulesOf = (file: string) =>
+  (parse(readFileSync(join(monitoring, file), "utf8")).groups as { rules: Rule[] }[]).flatMap((group) => group.rules);
+const rules = rulesOf("alerts.yaml");
+const caRules = rulesOf("ca-alerts.yaml");
 const dashboard = JSON.parse(readFileSync(join(monitoring, "dashboard.json"), "utf8")) as Dashboard;
 const queries = dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
 
@@ -63,17 +70,20 @@ async function runPromtool(skip: (why: string) => void, args: readonly string[],
 }
 
 describe("alerts", () => {
-  test("are rules that Prometheus takes, and fire when they should", async ({ skip }) => {
-    const names = new Set(rules.map(({ alert }) => alert));
-    expect(await runPromtool(skip, ["check", "rules", "alerts.yaml"], monitoring)).toContain(
+  test.for([
+    { name: "alerts", list: rules },
+    { name: "ca-alerts", list: caRules },
+  ])("$name are rules that Prometheus takes, and fire when they should", async ({ name, list }, { skip }) => {
+    const names = new Set(list.map(({ alert }) => alert));
+    expect(await runPromtool(skip, ["check", "rules", `${name}.yaml`], monitoring)).toContain(
       `${names.size} rules found`,
     );
-    expect(await runPromtool(skip, ["test", "rules", "alerts.test.yaml"], monitoring)).toContain("SUCCESS");
-    const tested = readFileSync(join(monitoring, "alerts.test.yaml"), "utf8");
-    expect([...names].filter((name) => !tested.includes(name))).toEqual([]);
+    expect(await runPromtool(skip, ["test", "rules", `${name}.test.yaml`], monitoring)).toContain("SUCCESS");
+    const tested = readFileSync(join(monitoring, `${name}.test.yaml`), "utf8");
+    expect([...names].filter((alert) => !tested.includes(alert))).toEqual([]);
   });
 
-  test.each(rules)("$alert says what happens and what to do", ({ annotations, labels }) => {
+  test.each([...rules, ...caRules])("$alert says what happens and what to do", ({ annotations, labels }) => {
     expect(Object.keys(annotations)).toEqual(["summary", "description", "runbook"]);
     for (const text of Object.values(annotations)) expect(text.length).toBeGreaterThan(20);
     expect(["info", "warning", "critical"]).toContain(labels.severity);
@@ -158,5 +168,47 @@ describe("a real agent's metrics", () => {
     );
     expect(own.length).toBeGreaterThan(30);
     expect(own.filter((line) => !readme.includes(line))).toEqual([]);
+  });
+});
+
+describe("a real CA's metrics", () => {
+  let text: string;
+  beforeAll(async () => {
+    const { jwks } = await TokenIssuer.create();
+    await writeFile(join(folder.path, "deny.json"), "{}");
+    await writeFile(join(folder.path, "jwks.json"), JSON.stringify(jwks));
+    const config = {
+      ...caConfig({ keys: "file:jwks.json" }),
+      policy: { default: "allow", denyLists: ["file:deny.json"] },
+      audit: { sinks: [{ type: "https", url: "https://localhost/audit" }] },
+    };
+    const ca = await serve({
+      ...{ config: parseConfig(JSON.stringify(config), "ca.jsonc"), source: "ca.jsonc", folder: folder.path },
+      ...{ host: "127.0.0.1", port: 0, tls: makeServerCertificate(folder.path, "ca") },
+      ...{ admin: { host: "127.0.0.1", port: 0 }, logger: makeLogger() },
+    });
+    await fetch(`${ca.adminUrl}/readyz`);
+    text = await (await fetch(`${ca.adminUrl}/metrics`)).text();
+    await ca.stop();
+  });
+
+  test("are as Prometheus wants them", async ({ skip }) => {
+    const file = join(folder.path, "ca-metrics.txt");
+    // Names of Node's own that are as they are.
+    await writeFile(file, text.replaceAll(/^.*\bnodejs_.*$\n/gm, ""));
+    if (promtool === undefined) await runPromtool(skip, []);
+    else await runToEnd("sh", ["-c", `"${promtool}" check metrics < "${file}"`]);
+  });
+
+  test("have every name that alerts use, and are all told in the README", () => {
+    const known = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)/gm)].map(([, name, type]) => [name, type]));
+    const used = caRules.flatMap(({ expr }) => [...expr.matchAll(/\bsignet_ca_[a-z_]+/g)].map(([name]) => name));
+    const families = [...new Set(used.map((name) => name.replace(/_(bucket|sum|count)$/, "")))];
+    expect(families.length).toBeGreaterThan(8);
+    expect(families.filter((name) => !known.has(name))).toEqual([]);
+    const readme = readFileSync(join(monitoring, "README.md"), "utf8");
+    const own = [...known].filter(([name]) => name?.startsWith("signet_ca_"));
+    expect(own.length).toBeGreaterThan(15);
+    expect(own.filter(([name, type]) => !readme.includes(`| \`${name}\` | ${type} |`))).toEqual([]);
   });
 });

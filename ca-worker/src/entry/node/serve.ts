@@ -79,7 +79,7 @@ const renewalLookSeconds = 30;
 const filesLookSeconds = 5;
 // Audit events that wait for a sink that was down.
 const flushSeconds = 5;
-// Keys are read again in time, so that no request has to.
+// Keys and deny lists are read again in time, so that no request has to.
 const warmSeconds = 30;
 
 /** Runs the CA on Node. */
@@ -138,7 +138,8 @@ export async function serve(options: ServeOptions): Promise<Running> {
   }
 
   const flush = () => Promise.all(deps.auditSinks.map((sink) => sink.flush()));
-  const warm = () => Promise.allSettled(deps.issuers.map(({ keys }) => keys.warm()));
+  const warm = () =>
+    Promise.allSettled([refreshDenyLists(deps.policy), ...deps.issuers.map(({ keys }) => keys.warm())]);
   const endings = [repeating(() => flush().then(() => flushSeconds)), repeating(() => warm().then(() => warmSeconds))];
   if (certificate !== undefined) {
     const seconds = certificate instanceof TlsFilesCertificate ? filesLookSeconds : renewalLookSeconds;
