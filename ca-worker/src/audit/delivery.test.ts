@@ -191,6 +191,7 @@ describe("where requests live alone", () => {
     await Promise.all(kept);
     expect(kept).toHaveLength(2);
     expect(delivery.status).toMatchObject({ delivered: 3, waiting: 0 });
+    expect(delivery.lanes).toBe(0);
   });
 
   test("what fails is tried once more and then counted as lost, since nobody comes later to try", async () => {
@@ -202,6 +203,7 @@ describe("where requests live alone", () => {
     await Promise.all(kept);
     expect(sends.map(({ ids }) => ids)).toEqual([["a"], ["a"]]);
     expect(delivery.status).toMatchObject({ failures: 2, dropped: 1, waiting: 0 });
+    expect(delivery.lanes).toBe(0);
   });
 
   test("a request that comes after another's failure is not made to wait", async () => {

@@ -70,6 +70,11 @@ export class Delivery {
     return this.#options.required;
   }
 
+  /** How many requests hold memory here for what they have to deliver; one for all where they share the way. */
+  get lanes(): number {
+    return this.#lanes.size;
+  }
+
   get status(): SinkStatus {
     const { sink, required } = this.#options;
     const waiting = [...this.#lanes.values()].reduce(
