@@ -7,7 +7,7 @@ import { repoRoot } from "./repo.ts";
 /** Packages of PyPI that tests start programs of; `pypi/<name>.txt` has their exact versions, with all that they need. */
 const packages = {
   moto: { program: "moto_server", module: "moto.server" },
-  "cfn-lint": { program: "cfn-lint", module: "cfnlint" },
+  "cfn-lint": { program: "cfn-lint", module: "cfnlint.runner.cli" },
 } as const;
 
 /** What to start, and the first of its arguments. */
