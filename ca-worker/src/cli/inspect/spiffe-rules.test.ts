@@ -11,10 +11,15 @@ describe("the rules of SPIFFE IDs", () => {
     "spiffe://cluster.local",
     "SPIFFE://Cluster.Local/A.b_c-D",
     "spiffe://10.0.0.1/a",
-    `spiffe://${"a".repeat(255)}/a`,
-    `spiffe://a/${"a".repeat(2_048 - 11)}`,
-  ])("none is broken by %.60s", (id) => {
+  ])("none is broken by %s", (id) => {
     expect(brokenIdRules(id)).toEqual([]);
+  });
+
+  test("none is broken by the longest ID, nor by the longest trust domain", () => {
+    expect(brokenIdRules(`spiffe://a/${"a".repeat(2_048 - 11)}`)).toEqual([]);
+    expect(brokenIdRules(`spiffe://${"a".repeat(255)}/a`)).toEqual([]);
+    expect(rulesOf(`spiffe://a/${"a".repeat(2_048)}`)).toEqual(["I4"]);
+    expect(rulesOf(`spiffe://${"a".repeat(256)}/a`)).toEqual(["I2"]);
   });
 
   test.each([
@@ -30,16 +35,14 @@ describe("the rules of SPIFFE IDs", () => {
     ["spiffe://[::1]/b", ["I2"]],
     ["spiffe://a%20b/c", ["I2"]],
     ["spiffe://ä/c", ["I2"]],
-    [`spiffe://${"a".repeat(256)}/a`, ["I2"]],
     ["spiffe://a/", ["I3"]],
     ["spiffe://a//b", ["I3"]],
     ["spiffe://a/./b", ["I3"]],
     ["spiffe://a/..", ["I3"]],
     ["spiffe://a/b%20c", ["I3"]],
     ["spiffe://a/b:c", ["I3"]],
-    [`spiffe://a/${"a".repeat(2_048)}`, ["I4"]],
     ["spiffe://A B//c?d", ["I1", "I2", "I3"]],
-  ])("%.40s breaks %j", (id, rules) => {
+  ])("%s breaks %j", (id, rules) => {
     expect(rulesOf(id)).toEqual(rules);
   });
 
