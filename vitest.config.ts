@@ -19,7 +19,7 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: ["test/{contract,agent,integration,bundle}/**/*.test.ts"],
+          include: ["test/{agent,integration,bundle}/**/*.test.ts"],
           exclude: patient,
           ...realPrograms,
           // Files side by side would only make each other late.
@@ -29,12 +29,23 @@ export default defineConfig({
       },
       {
         test: {
+          name: "contract",
+          include: ["test/contract/**/*.test.ts"],
+          ...realPrograms,
+          fileParallelism: false,
+          // They share the CAs that they ask.
+          isolate: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts", ...patient],
           ...realPrograms,
           // Most of their time they wait for certificates to grow old.
           maxWorkers: 3,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -65,8 +65,21 @@ export interface Bench extends ContractCa {
 
 export const sleepId = "spiffe://cluster.local/ns/foo/sa/sleep";
 
-/** @param more laid over the configuration, member by member */
-export async function startBench(platform: Platform, more: object = {}): Promise<Bench> {
+const shared = new Map<Platform, Promise<Bench>>();
+
+/**
+ * A CA on a platform. One of the usual configuration serves all files of the suite, which run in one process, until that
+ * ends: most of the time would be their starts.
+ * @param more laid over the configuration, member by member
+ */
+export async function startBench(platform: Platform, more?: object): Promise<Bench> {
+  if (more !== undefined) return makeBench(platform, more);
+  const bench = shared.get(platform) ?? makeBench(platform, {});
+  shared.set(platform, bench);
+  return { ...(await bench), stop: async () => {} };
+}
+
+async function makeBench(platform: Platform, more: object): Promise<Bench> {
   const folder = await makeWorkFolder("contract");
   const issuer = await TokenIssuer.create();
   const ca = await table[platform].start({ ...caConfig({ keys: issuer.jwks, maxTtl: "2h" }), ...more }, folder.path);
