@@ -102,11 +102,12 @@ describe("the function's handler", () => {
     expect(await refused()).toMatchObject({ statusCode: 401 });
   });
 
-  test("answers a method that no request can have", async () => {
-    const { invoke } = bench(async () => new Response("ok"));
+  test("answers a method that no request can have, and calls it no fault", async () => {
+    const { invoke, lines } = bench(async () => new Response("ok"));
     expect(await invoke({ ...event, requestContext: { http: { method: "TRACE" } } })).toMatchObject({
       statusCode: 405,
     });
+    expect(lines).toEqual([]);
   });
 
   test("tells the operator, and not the client, of events of another format", async () => {
