@@ -60,7 +60,10 @@ export class AuthoritySource {
     } catch (error) {
       const known = unavailable(error);
       logger.error(
-        { event: "authority", code: known.code, error: known.message, stale: this.#current !== undefined },
+        {
+          ...{ event: "authority", trustDomain: this.trustDomain.name, code: known.code, error: known.message },
+          stale: this.#current !== undefined,
+        },
         "authorities cannot be read",
       );
       if (this.#current === undefined) throw known;
@@ -92,7 +95,14 @@ export class AuthoritySource {
     this.#text = text;
     const id = issuer instanceof SignetError ? null : issuer.authority.id;
     logger.info(
-      { event: "authority", sequence, active: id, roots: roots.length, tainted: taintedKeyIds.length },
+      {
+        event: "authority",
+        trustDomain: trustDomain.name,
+        sequence,
+        active: id,
+        roots: roots.length,
+        tainted: taintedKeyIds.length,
+      },
       "authorities loaded",
     );
     const bundle: TrustBundle = { trustDomain: trustDomain.name, sequence, refreshHintSeconds, roots };

@@ -57,7 +57,7 @@ the CA's roots, which --publish-roots gives them. The files of --tls-cert and --
 new pair is taken without a restart; one that is half written or wrong is told in the log, and the old one goes on.
 
 https speaks HTTP/2 and HTTP/1.1, TLS 1.2 and 1.3. SIGTERM and SIGINT stop the CA: /readyz says 503 at once, after --drain no
-connection is taken any more, requests under way have ten seconds, and the exit code is 0. A second signal ends it at once.
+connection is taken any more, requests under way have 15 seconds, and the exit code is 0. A second signal ends it at once.
 
 /metrics tells what the CA does, without any name that a client chose; with --admin it is no longer on the API's own port.
 
@@ -118,7 +118,7 @@ function parseCount(flag: string, text: string): number {
   throw new SignetError("config-invalid", `${flag} ${text}: write a whole number from 1 to 999999`);
 }
 
-// Kubernetes' grace period is 30 s unless told, and requests under way have 10 s after the drain.
+// Kubernetes' grace period is 30 s unless told, and after the drain come 15 s for requests and 5 s for audit events.
 const longestDrainSeconds = 300;
 
 function parseDrain(text: string): number {

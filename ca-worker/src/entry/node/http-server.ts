@@ -114,7 +114,8 @@ export function createHttpServer({ listener, tls, limits, onAbuse = () => {} }: 
   server.on("session", (session: ServerHttp2Session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
-    guardSession(session, { streamTimeoutMs: 2 * requestTimeoutMs, onAbuse });
+    // The app gives up a request by itself before this, and says so.
+    guardSession(session, { streamTimeoutMs: 3 * requestTimeoutMs, onAbuse });
   });
   return {
     listen: (host, port) =>

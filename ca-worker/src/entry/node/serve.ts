@@ -153,11 +153,11 @@ export async function serve(options: ServeOptions): Promise<Running> {
   return {
     url,
     adminUrl,
-    async stop({ drainSeconds = 0, patienceSeconds = 10 } = {}) {
+    async stop({ drainSeconds = 0, patienceSeconds = 15 } = {}) {
       await drain.begin(drainSeconds);
       for (const end of endings) end();
       await closeServer(server, patienceSeconds, logger);
-      await Promise.race([flush(), sleep(patienceSeconds * 1000, undefined, { ref: false })]);
+      await Promise.race([flush(), sleep(flushSeconds * 1000, undefined, { ref: false })]);
       // Last, so that the end can be watched.
       if (adminServer !== undefined) await closeServer(adminServer, 1, logger);
     },
