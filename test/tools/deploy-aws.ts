@@ -4,7 +4,7 @@
  * `--dry-run` stops once the package is made. The stack's name is signet-ca unless told.
  */
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { packageLambda } from "../support/lambda-package.ts";
 import { repoRoot } from "../support/repo.ts";
@@ -21,7 +21,8 @@ try {
   if (values.config === undefined) throw new Error("--config FILE: the CA's configuration is needed");
   // Where infra/aws/template.yaml looks for it.
   const folder = join(repoRoot, "ca-worker/dist/lambda-package");
-  const files = packageLambda(values.config, folder);
+  // npm runs this in the root of the project, wherever it was called.
+  const files = packageLambda(resolve(process.env.INIT_CWD ?? "", values.config), folder);
   process.stdout.write(`${folder} holds ${files.join(", ")}\n`);
   if (!values["dry-run"]) process.exitCode = deploy(values.stack, positionals);
 } catch (error) {
