@@ -52,6 +52,7 @@ const sleep = makePod("foo", "sleep", node);
 const agent = makePod(agentServiceAccount.namespace, agentServiceAccount.name, node);
 const events: AuditEvent[] = [];
 const logs: string[] = [];
+const tokens: string[] = [];
 let issuer: TokenIssuer;
 let keyServer: Awaited<ReturnType<TokenIssuer["serveJwks"]>>;
 let folder: WorkFolder;
@@ -123,10 +124,12 @@ afterAll(async () => {
 
 async function ask(name: WorkerName, path: string, init: { method?: string; body?: string } = {}, secondsAhead = 0) {
   const worker = (await miniflare.getWorker(name)) as unknown as { fetch: typeof fetch };
+  const [token, nodeToken] = [await issuer.token(sleep), await issuer.token(agent)];
+  tokens.push(token, nodeToken);
   const headers = {
     "content-type": "application/json",
-    authorization: `Bearer ${await issuer.token(sleep)}`,
-    [nodeTokenHeader]: await issuer.token(agent),
+    authorization: `Bearer ${token}`,
+    [nodeTokenHeader]: nodeToken,
     "test-seconds-ahead": String(secondsAhead),
   };
   const response = await worker.fetch(`http://ca.test${path}`, { ...init, headers });
@@ -236,4 +239,10 @@ test("an isolate has its issuers' keys before the first token comes, once anythi
   await until("the keys", () => logs.some((line) => line.includes('"event":"issuer-keys"')));
   expect((await post("loads-early")).status).toBe(201);
   expect(keyServer.requests()).toBe(1);
+});
+
+test("no part of a token that was sent is in a log line or a message of the queue", () => {
+  const told = `${logs.join("\n")}\n${JSON.stringify(events)}`;
+  expect(tokens.length).toBeGreaterThan(20);
+  expect(tokens.flatMap((token) => token.split(".").slice(1)).filter((part) => told.includes(part))).toEqual([]);
 });

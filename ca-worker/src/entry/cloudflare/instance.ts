@@ -15,6 +15,7 @@ export interface Instance {
 const variable = "SIGNET_CONFIG";
 // As everything else that is kept in KV.
 const rereadSeconds = 30;
+const retrySeconds = 5;
 // Longer than KV takes. The request that began to read may be gone before that ends.
 const leaseSeconds = 10;
 
@@ -29,7 +30,7 @@ export class Instances {
   readonly #source: TextSource | undefined;
   #text: string | undefined;
   #current: Instance | SignetError | undefined;
-  #readAt = Number.NEGATIVE_INFINITY;
+  #dueAt = Number.NEGATIVE_INFINITY;
   #readingUntil = Number.NEGATIVE_INFINITY;
 
   /** Makes the instance at once where no I/O is needed for it, so that no request has to. */
@@ -58,9 +59,8 @@ export class Instances {
     if (source === undefined) return usable(this.#current);
     const { clock } = this.#platform;
     const now = clock();
-    const due = now - this.#readAt > rereadSeconds;
     // Whoever has an instance does not wait for another request's reading; whoever has none reads for itself.
-    if (this.#current !== undefined && (!due || now < this.#readingUntil)) return usable(this.#current);
+    if (this.#current !== undefined && (now < this.#dueAt || now < this.#readingUntil)) return usable(this.#current);
     return this.#read(source, clock);
   }
 
@@ -69,8 +69,9 @@ export class Instances {
     try {
       const text = await source.read();
       if (text !== this.#text) this.#make(text);
-      this.#readAt = clock();
+      this.#dueAt = clock() + rereadSeconds;
     } catch (error) {
+      this.#dueAt = clock() + retrySeconds;
       this.#tell(asSignetError(error, "source-unavailable"));
     } finally {
       this.#readingUntil = Number.NEGATIVE_INFINITY;
