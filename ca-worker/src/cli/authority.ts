@@ -1,9 +1,10 @@
 import { parseCertificate } from "@signet/shared/certificate";
-import { SignetError } from "@signet/shared/errors";
+import { asSignetError, SignetError } from "@signet/shared/errors";
 import { decodeSinglePem } from "@signet/shared/pem";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import { Command } from "commander";
-import { parseAuthorityDocument } from "../authority/document.ts";
+import { type AuthorityDocument, parseAuthorityDocument } from "../authority/document.ts";
+import type { Platform } from "../compose.ts";
 import { authoritiesOf, type TrustDomainAuthority } from "../config/trust-domains.ts";
 import type { Config } from "../config.ts";
 import { podCluster } from "../entry/node/kubernetes/access.ts";
@@ -133,8 +134,7 @@ function statusCommand(): Command {
       const { config, folder } = await readConfig(options.config);
       const logger = createLogger("silent");
       const platform = nodePlatform({ folder, logger, cluster: podCluster, clusterIssuer: undefined });
-      const store = platform.open(findAuthority(config, options.trustDomain).store);
-      const document = parseAuthorityDocument((await store?.read()) ?? "");
+      const document = await readDocument(findAuthority(config, options.trustDomain).store, platform);
       const rows = document.authorities.map(({ id, state, key, chain }) => {
         const [issuing, root] = [chain[0], chain.at(-1)].map((pem) =>
           parseCertificate(decodeSinglePem(pem ?? "", ["CERTIFICATE"])),
@@ -153,4 +153,17 @@ function statusCommand(): Command {
             .trimEnd()}\n`,
         );
     });
+}
+
+/** @throws SignetError `authority-invalid`, `source-unavailable` and others with the place in their message */
+async function readDocument(location: string, platform: Platform): Promise<AuthorityDocument> {
+  const store = platform.open(location);
+  if (store === undefined)
+    throw new SignetError("source-unavailable", `${location} can be read on its own platform only`);
+  try {
+    return parseAuthorityDocument(await store.read());
+  } catch (error) {
+    const { code, message } = asSignetError(error, "source-unavailable");
+    throw new SignetError(code, `authority.store ${location}: ${message}`, { cause: error });
+  }
 }

@@ -186,7 +186,9 @@ describe.concurrent("signet-ca", () => {
     const [path, rootKey] = ["init-authority.json", "init-authority.root-key.pem"].map((name) =>
       join(folder.path, name),
     );
-    expect((await signetCa(["authority", "status", "--config", config])).code).toBe(69);
+    expect(await signetCa(["authority", "status", "--config", config])).toMatchObject({
+      ...{ code: 69, stderr: expect.stringMatching(/^signet-ca: authority\.store file:.*ENOENT/) },
+    });
     const made = await signetCa(["authority", "init", "--config", config]);
     expect({ code: made.code, stdout: made.stdout }).toEqual({ code: 0, stdout: "" });
     for (const file of [path, rootKey]) expect((await stat(file ?? "")).mode & 0o777).toBe(0o600);
