@@ -9,7 +9,10 @@ export interface AwsDeps {
   readonly fetch: Fetch;
   readonly clock: Clock;
   readonly credentials: CredentialSource;
-  /** Has AWS_REGION where a location names none, and perhaps the endpoints that take the place of AWS' own. */
+  /**
+   * Has AWS_REGION where a location names none; perhaps AWS_USE_FIPS_ENDPOINT, and endpoints in place of AWS' own. All as in
+   * AWS' SDKs.
+   */
   readonly environment: Environment;
   /** Waits that many milliseconds. */
   readonly pause: (ms: number) => Promise<void>;
@@ -134,7 +137,8 @@ function endpointOf({ name, endpointVariable }: AwsService, region: string, envi
   const variable = [endpointVariable, "AWS_ENDPOINT_URL"].find((one) => environment[one]);
   if (variable === undefined) {
     const suffix = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
-    return `https://${name}.${region}.${suffix}/`;
+    const fips = environment.AWS_USE_FIPS_ENDPOINT === "true" ? "-fips" : "";
+    return `https://${name}${fips}.${region}.${suffix}/`;
   }
   const text = environment[variable] ?? "";
   const url = URL.canParse(text) ? new URL(text) : undefined;

@@ -135,13 +135,17 @@ describe("a secret as a text", () => {
     { region: "eu-central-1", host: "secretsmanager.eu-central-1.amazonaws.com" },
     { region: "us-gov-west-1", host: "secretsmanager.us-gov-west-1.amazonaws.com" },
     { region: "cn-north-1", host: "secretsmanager.cn-north-1.amazonaws.com.cn" },
-  ])("is asked for at $host", async ({ region, host }) => {
+    { region: "us-east-1", host: "secretsmanager-fips.us-east-1.amazonaws.com", fips: "true" },
+  ])("is asked for at $host", async ({ region, host, fips }) => {
     const asked: string[] = [];
     const fetchInstead: typeof fetch = async (url) => {
       asked.push(String(url));
       return Response.json({ SecretString: "text" });
     };
-    const environment = { AWS_REGION: region, AWS_ENDPOINT_URL_SECRETS_MANAGER: undefined };
+    const environment = {
+      ...{ AWS_REGION: region, AWS_ENDPOINT_URL_SECRETS_MANAGER: undefined },
+      AWS_USE_FIPS_ENDPOINT: fips,
+    };
     expect(await read(environment, "signet", fetchInstead)).toBe("text");
     expect(asked).toEqual([`https://${host}/`]);
   });
