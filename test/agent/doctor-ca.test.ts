@@ -55,7 +55,6 @@ test("a CA that is well has no fault, and is asked for nothing", async () => {
     "ok it accepts the node token",
   ]);
   expect(code).toBe(0);
-  expect(ca.asked).toContain("/v1/trust-bundle?trustDomain=cluster.local");
   expect(ca.batches).toEqual([token, undefined].map((one) => ({ token: one, body: '{"requests":[]}' })));
 });
 
@@ -84,7 +83,6 @@ test.each<[string, Record<string, Answer | "hang" | "cut">, string, string]>([
   ],
   ["a readiness that is cut", { "/readyz": "cut" }, "fail the CA cannot be reached", "see the CA's log"],
   ["no bundle", { "/v1/trust-bundle": { status: 500 } }, "fail /v1/trust-bundle answers 500", "is this the CA's URL"],
-  ["other domains", { "/v1/trust-bundle": problem(404, "not-found") }, "fail the CA does not serve", "hold --trust-"],
   ["a bundle that is cut", { "/v1/trust-bundle": "cut" }, "fail /v1/trust-bundle: the CA cannot", "see the CA's log"],
   [
     "a page for a bundle",

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { examine, mendOf, type StoodUp, Surroundings } from "./doctor-world.ts";
+import { examine, mendOf, problem, type StoodUp, Surroundings } from "./doctor-world.ts";
 
 let here: Surroundings;
 let ca: StoodUp;
@@ -34,4 +34,24 @@ test.each([
 ])("a CA that %s is not judged by it", async (_, body) => {
   ca.answers["/v1/token-issuers"] = { body };
   expect((await look()).text).not.toContain("names accounts");
+});
+
+test("a CA is asked for the bundle of the agent's trust domain, and told of where it does not serve that", async () => {
+  await look({ trustDomain: "edge.example.com" });
+  expect(ca.asked).toContain("/v1/trust-bundle?trustDomain=edge.example.com");
+  ca.answers["/v1/trust-bundle"] = problem(404, "not-found");
+  const examined = await look();
+  expect(examined.sections.CA?.join()).toContain("fail the CA does not serve the trust domain cluster.local");
+  expect(mendOf(examined, "the CA does not serve")).toContain(
+    "hold --trust-domain against trustDomain and trustDomains",
+  );
+});
+
+test("a CA that can sign for other trust domains only is not ready", async () => {
+  const trustDomains = [{ trustDomain: "a" }, { trustDomain: "cluster.local", reason: "no authority is active" }];
+  ca.answers["/readyz"] = { body: { status: "ready", trustDomains } };
+  expect((await look()).sections.CA?.join()).toContain(
+    "fail /readyz answers 200, but not for cluster.local: no authority is active",
+  );
+  expect((await look({ trustDomain: "a" })).sections.CA?.join()).toContain("ok /readyz answers 200, in");
 });

@@ -36,7 +36,7 @@ export function examineAnswers(answers: CaAnswers, { config, now }: Pick<Patient
   if (health.level === "fail") return [health];
   return [
     health,
-    examineReady(answers),
+    examineReady(answers, config.trustDomain.name),
     ...examineSkew(answers),
     ...examineBundle(answers, config.trustDomain.name, now()),
     ...examineNaming(jsonOf(answers.issuers), config),
@@ -50,16 +50,25 @@ function examineHealth({ health }: CaAnswers): Finding {
   return fail(`/healthz answers ${health.status}`, isItTheCa);
 }
 
-function examineReady({ askedAt, ready }: CaAnswers): Finding {
+const unready = v.object({ reason: v.string() });
+// Of a CA of several trust domains, which is ready while it can sign for one of them.
+const readiness = v.object({
+  trustDomains: v.array(v.object({ trustDomain: v.string(), reason: v.optional(v.string()) })),
+});
+
+function examineReady({ askedAt, ready }: CaAnswers, trustDomain: string): Finding {
   if (typeof ready === "string") return fail(ready, "see the CA's log");
   const milliseconds = Math.max(0, Math.ceil((askedAt.after - askedAt.before) * 1_000));
-  if (ready.status === 200) return ok(`/readyz answers 200, in ${milliseconds} ms`);
   const told = jsonOf(ready);
-  const reason = v.safeParse(v.object({ reason: v.string() }), told);
-  return fail(
-    `/readyz answers ${ready.status}${reason.success ? `: ${reason.output.reason}` : ""}`,
-    "it cannot sign now: signet-ca authority status --config FILE on the CA's side, and its log",
-  );
+  const mend = "it cannot sign now: signet-ca authority status --config FILE on the CA's side, and its log";
+  if (ready.status === 200) {
+    const each = v.safeParse(readiness, told);
+    const own = each.success ? each.output.trustDomains.find((one) => one.trustDomain === trustDomain) : undefined;
+    if (own?.reason === undefined) return ok(`/readyz answers 200, in ${milliseconds} ms`);
+    return fail(`/readyz answers 200, but not for ${trustDomain}: ${own.reason}`, mend);
+  }
+  const reason = v.safeParse(unready, told);
+  return fail(`/readyz answers ${ready.status}${reason.success ? `: ${reason.output.reason}` : ""}`, mend);
 }
 
 function examineSkew({ askedAt, ready }: CaAnswers): Finding[] {
