@@ -1,11 +1,11 @@
 import { SignetError } from "@signet/shared/errors";
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
-import { describeRefusal } from "./describe.ts";
+import { describeRefusal, iso } from "./describe.ts";
 import { auditEvent } from "./event.ts";
 
 const reasonOf = (error: SignetError) => {
-  const event = v.parse(auditEvent, describeRefusal("4f", error, undefined, 1_000));
+  const event = v.parse(auditEvent, { ...describeRefusal("4f", error, undefined), time: iso(1_000) });
   return event.event === "refused" ? { reason: event.reason, cause: event.cause } : undefined;
 };
 const token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJl";

@@ -1,17 +1,14 @@
 import type { SignetError } from "@signet/shared/errors";
 import type { Issuance } from "../audit.ts";
 import type { Caller } from "../types.ts";
-import type { AuditEvent } from "./event.ts";
+import type { UntimedEvent } from "./event.ts";
 
-/** @param now seconds since the epoch */
 export function describeIssuance(
   event: "signing" | "signed" | "repeated",
   { requestId, caller, grant, leaf, authority }: Issuance,
-  now: number,
-): AuditEvent {
+): UntimedEvent {
   return {
     event,
-    time: iso(now),
     requestId,
     ...describeCaller(caller),
     spiffeId: grant.spiffeId.toString(),
@@ -24,16 +21,9 @@ export function describeIssuance(
   };
 }
 
-/** @param now seconds since the epoch */
-export function describeRefusal(
-  requestId: string,
-  error: SignetError,
-  caller: Caller | undefined,
-  now: number,
-): AuditEvent {
+export function describeRefusal(requestId: string, error: SignetError, caller: Caller | undefined): UntimedEvent {
   return {
     event: "refused",
-    time: iso(now),
     requestId,
     ...(caller && describeCaller(caller)),
     code: error.code,
@@ -79,6 +69,7 @@ function nameOf(cause: unknown): string | undefined {
   return "code" in cause ? String(cause.code) : cause.name;
 }
 
-function iso(epochSeconds: number): string {
+/** RFC 3339 in UTC. */
+export function iso(epochSeconds: number): string {
   return new Date(epochSeconds * 1000).toISOString();
 }

@@ -66,3 +66,7 @@ export const auditEvent = v.variant("event", [
   }),
 ]);
 export type AuditEvent = v.InferOutput<typeof auditEvent>;
+
+type Untimed<Event> = Event extends unknown ? Omit<Event, "time"> : never;
+/** An event before it has its time, which a log line has from its logger. */
+export type UntimedEvent = Untimed<AuditEvent>;
