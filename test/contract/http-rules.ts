@@ -169,6 +169,20 @@ export function framingRules(bench: () => Bench): void {
   });
 }
 
+/** Targets and hosts that make no URL. On Workers the platform's own front answers such. */
+export function targetRules(bench: () => Bench): void {
+  test.each([
+    ...["OPTIONS * HTTP/1.1\r\nhost: ca.test", "GET //v1/certificates HTTP/1.1\r\nhost: ca.test"],
+    ...["GET /%ff%00 HTTP/1.1\r\nhost: ca.test", "GET /v1/../../etc/passwd HTTP/1.1\r\nhost: ca.test"],
+    ...["GET http://evil.example.com/v1/nothing HTTP/1.1\r\nhost: ca.test", "GET /v1/nothing HTTP/1.1"],
+    ...["GET /v1/nothing HTTP/1.1\r\nhost: a b", "GET /v1/nothing HTTP/1.1\r\nhost: a\r\nhost: b"],
+    ...["GET /v1/nothing HTTP/0.9", "GET /v1/nothing HTTP/9.9\r\nhost: ca.test", "\u0016\u0003\u0001\u0002\u0000"],
+  ])("is not at a loss for an answer to %j", async (head) => {
+    expect(await sendRaw(bench().url, `${head}\r\nconnection: close\r\n\r\n`)).not.toMatch(/^HTTP\/1\.1 (?:2|5)/);
+    expect((await bench().fetch("/healthz")).status).toBe(200);
+  });
+}
+
 /** Sends bytes, ends its side, and gives all that comes back until the other side ends, too. */
 function sendRaw(url: string | undefined, text: string): Promise<string> {
   const { hostname, port } = new URL(url ?? expect.fail("there is no socket"));

@@ -17,7 +17,7 @@ import {
 } from "../support/csr.ts";
 import { until } from "../support/poll.ts";
 import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
-import { framingRules, httpRules } from "./http-rules.ts";
+import { framingRules, httpRules, targetRules } from "./http-rules.ts";
 import { ask, type Bench, plainSockets, platforms, refusalsFor, sleepId, startBench } from "./platforms.ts";
 import type { Refusal } from "./refusal.ts";
 import { bodyRefusals } from "./refused-bodies.ts";
@@ -275,6 +275,7 @@ describe.each(platforms)("refusals on %s", (platform) => {
 
   httpRules(() => bench);
   if (plainSockets.includes(platform)) framingRules(() => bench);
+  if (platform === "node") targetRules(() => bench);
 
   test("a subject in the CSR is not copied", async () => {
     const response = await ask(bench, { csr: makeCsr({ subject: commonName("admin") }) });
