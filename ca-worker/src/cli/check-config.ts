@@ -3,11 +3,14 @@ import { check } from "./check/check.ts";
 import { formatFinding } from "./check/finding.ts";
 import { type PlatformName, platformNames } from "./check/platforms.ts";
 import { configFlag, configFlagHelp, readConfigText } from "./config-file.ts";
+import { pairOf } from "./tls-flags.ts";
 
 interface Options {
   readonly config?: string;
   readonly platform: PlatformName;
   readonly online?: boolean;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly json?: boolean;
 }
 
@@ -21,6 +24,8 @@ export function checkConfigCommand(): Command {
         .default("node"),
     )
     .option("--online", "ask the issuers, deny lists and secret stores that are on the network, too")
+    .option("--tls-cert <file>", "check this pair for serve, too: the PEM certificate chain")
+    .option("--tls-key <file>", "and its PEM key")
     .option("--json", "print findings as JSON")
     .addHelpText(
       "after",
@@ -35,15 +40,16 @@ that it names is not.
 
 Examples:
   signet-ca check-config --config ca.jsonc
-  signet-ca check-config --config ca.jsonc --online
+  signet-ca check-config --config ca.jsonc --online --tls-cert tls.crt --tls-key tls.key
   signet-ca check-config --config ca.jsonc --platform workers --json | jq '.findings[]'`,
     )
-    .action(async ({ config: path, platform, online = false, json = false }: Options) => {
+    .action(async ({ config: path, platform, online = false, json = false, tlsCert, tlsKey }: Options) => {
+      const tls = pairOf(tlsCert, tlsKey);
       const file = await readConfigText(path);
       const { KUBERNETES_SERVICE_HOST, NODE_ENV } = process.env;
       const { findings, config, exitCode } = await check(file, {
         ...{ platform, online, inPod: KUBERNETES_SERVICE_HOST !== undefined, production: NODE_ENV === "production" },
-        now: Date.now() / 1000,
+        ...{ now: Date.now() / 1000, tls },
         fetch: (url, init) => fetch(url, init),
       });
       process.exitCode = exitCode;

@@ -8,6 +8,7 @@ import { type Address, type Running, type ServeOptions, serve } from "../entry/n
 import { parseDnsNames } from "../entry/node/tls-names.ts";
 import { type ObjectName, parseObjectName } from "../object-name.ts";
 import { configFlag, configFlagHelp, locating, readConfig } from "./config-file.ts";
+import { pairOf } from "./tls-flags.ts";
 
 interface Options {
   readonly config?: string;
@@ -140,10 +141,7 @@ function parseTls({ tlsCert, tlsKey, tlsNames }: Options): ServeOptions["tls"] {
       );
     return { dnsNames: parseDnsNames(tlsNames) };
   }
-  if (tlsCert === undefined && tlsKey === undefined) return undefined;
-  if (tlsCert === undefined || tlsKey === undefined)
-    throw new SignetError("config-invalid", "--tls-cert and --tls-key go together");
-  return { certificate: tlsCert, key: tlsKey };
+  return pairOf(tlsCert, tlsKey);
 }
 
 function parsePublishRoots({ publishRoots }: Options): ObjectName | undefined {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../../../../test/support/ports.ts";
+import { makeServerCertificate } from "../../../../test/support/server-certificate.ts";
 import { TokenIssuer } from "../../../../test/support/token-issuer.ts";
 import { makeWorkFolder, type WorkFolder } from "../../../../test/support/work-folder.ts";
 import { initAuthority } from "../../authority/make/init.ts";
@@ -174,6 +175,22 @@ describe("check-config", () => {
     expect(await found({ authority: { store: "file:new/authority.json" } })).toEqual({
       exitCode: 0,
       lines: [expect.stringMatching(/^warning: authority\.store: .*serve makes a development authority/)],
+    });
+  });
+
+  test("looks at the pair that serve is to be given", async () => {
+    const tls = makeServerCertificate(folder.path, "tls");
+    const warned = { exitCode: 0, lines: [expect.stringMatching(/^warning: --tls-cert: .*tls\.pem ends at /)] };
+    expect(await found({}, { tls })).toEqual(warned);
+    expect(await found({}, { tls, now: Date.now() / 1000 + 3 * day })).toEqual({
+      ...{ exitCode: 69, lines: [expect.stringMatching(/^error: --tls-cert: .*ended at /)] },
+    });
+    const other = { ...tls, key: makeServerCertificate(folder.path, "other").key };
+    expect(await found({}, { tls: other })).toEqual({
+      ...{
+        exitCode: 69,
+        lines: [expect.stringMatching(/^error: --tls-key: .*is not the key of the first certificate/)],
+      },
     });
   });
 

@@ -2,6 +2,7 @@ import type { Fetch } from "@signet/shared/deps";
 import { asSignetError } from "@signet/shared/errors";
 import { compose } from "../../compose.ts";
 import { type Config, parseConfig } from "../../config.ts";
+import { readTlsFiles, type TlsFiles } from "../../entry/node/tls-files.ts";
 import type { ConfigText } from "../config-file.ts";
 import { ExitCode } from "../exit-codes.ts";
 import { type Finding, findingOf } from "./finding.ts";
@@ -16,6 +17,8 @@ export interface CheckOptions {
   readonly production: boolean;
   readonly now: number;
   readonly fetch: Fetch;
+  /** The files that `serve` is to be given. */
+  readonly tls?: TlsFiles | undefined;
 }
 
 export interface Checked {
@@ -48,6 +51,7 @@ export async function check({ text, source, folder }: ConfigText, options: Check
     if (impossible.some((fault) => fault.startsWith(path))) continue;
     for (const { level, message } of found) findings.push(findingOf(text, level, path + message));
   }
+  findings.push(...(await checkTls(options)));
   findings.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
   if (impossible.length > 0) return { findings, config, exitCode: ExitCode.usage };
   const wrong = findings.some(({ level }) => level === "error");
@@ -79,4 +83,25 @@ function weaknesses({ nodeBinding, issuers }: Config): string[] {
       issuer.nodeBinding === "off" ? [`issuers.${at}.nodeBinding: it is off: ${off}`] : [],
     ),
   ];
+}
+
+const soonSeconds = 7 * 86_400;
+
+/** The pair as `serve` would read it: `inspect` looks at no private key, and could not say whether it goes with it. */
+async function checkTls({ tls, now }: CheckOptions): Promise<Finding[]> {
+  if (tls === undefined) return [];
+  const finding = (level: Finding["level"], fault: string): Finding => ({
+    level,
+    fault,
+    line: undefined,
+    column: undefined,
+  });
+  try {
+    const { notAfter } = await readTlsFiles(tls);
+    const end = new Date(notAfter * 1000).toISOString();
+    if (notAfter <= now) return [finding("error", `--tls-cert: ${tls.certificate} ended at ${end}`)];
+    return notAfter <= now + soonSeconds ? [finding("warning", `--tls-cert: ${tls.certificate} ends at ${end}`)] : [];
+  } catch (error) {
+    return [finding("error", asSignetError(error, "config-invalid").message)];
+  }
 }
