@@ -24,7 +24,9 @@ export function health(): Record<string, PathItem> {
   const ready: Operation = {
     operationId: "getReadiness",
     summary: "Whether the CA can sign",
-    description: "503 with a reason while there is no authority that can sign.",
+    description:
+      "503 with a reason while there is no authority that can sign, or while the CA cannot know whom to deny. A CA of several " +
+      "trust domains is ready while it can sign for one of them.",
     ...common,
     responses: {
       200: {
@@ -35,7 +37,11 @@ export function health(): Record<string, PathItem> {
       503: {
         description: "It cannot sign now.",
         headers: { ...fresh, "retry-after": headerRef("RetryAfter") },
-        content: { "application/json": { schema: schemaRef("NotReady"), example: example.notReady } },
+        content: {
+          "application/json": { schema: schemaRef("NotReady"), example: example.notReady },
+          // Where it could not find out in time.
+          ...problemResponses(["cannot-sign"])[503]?.content,
+        },
       },
       ...problemResponses(["internal"]),
     },
