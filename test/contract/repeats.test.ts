@@ -25,11 +25,17 @@ function documentOf(sequence: number, ...states: readonly string[]): string {
 }
 
 async function startCa() {
-  const state = { now: Date.now() / 1000, document: documentOf(1, "active"), denyList: "{}" };
+  const state = { now: Date.now() / 1000, document: documentOf(1, "active"), denyList: "{}", reads: 0 };
   const config = { ...caConfig({ keys: issuer.jwks }), policy: { default: "allow", denyLists: ["file:deny.json"] } };
   const ca = await startCaInProcess(config, {
     clock: () => state.now,
-    open: (location) => ({ read: () => (location === "file:deny.json" ? state.denyList : state.document) }),
+    open: (location) => ({
+      read() {
+        if (location === "file:deny.json") return state.denyList;
+        state.reads++;
+        return state.document;
+      },
+    }),
   });
   const fetch = await holdToDocument(ca);
   const headers = { "content-type": "application/json", [nodeTokenHeader]: await issuer.token(agent) };
@@ -136,4 +142,15 @@ describe("a request that comes again", () => {
     const serial = await ask(await issuer.token(pod));
     expect(await ask(await issuer.token(mallory))).not.toBe(serial);
   });
+});
+
+test("a batch reads the authorities once, however many its items, when there are none yet and when they are due", async () => {
+  const { askBatch, state } = await startCa();
+  const tokens = await Promise.all(Array.from({ length: 8 }, () => issuer.token(pod)));
+  expect(new Set(await askBatch(tokens)).size).toBe(8);
+  expect(state.reads).toBe(1);
+  state.now += 31;
+  state.document = documentOf(2, "tainted", "active");
+  await askBatch(tokens);
+  expect(state.reads).toBe(2);
 });
