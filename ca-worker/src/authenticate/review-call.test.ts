@@ -1,4 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SignetError } from "@signet/shared/errors";
@@ -128,6 +130,20 @@ describe("a TokenReview", () => {
     // Once the right one is there it works at once.
     state.roots = roots;
     expect(await review()).toEqual(status);
+  });
+
+  test("is not led elsewhere by a redirect, neither of both tokens", async () => {
+    const seen: string[] = [];
+    const server = createServer((request, response) => {
+      seen.push(request.url ?? "");
+      response.writeHead(307, { location: "/elsewhere" }).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const plain = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    await expect(bench({ url: plain, fetch }).review()).rejects.toEqual(unavailable("answers 307"));
+    expect(seen).toEqual(["/apis/authentication.k8s.io/v1/tokenreviews"]);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
   });
 
   test("is asked for again on a new connection where a kept one is dead", async () => {
