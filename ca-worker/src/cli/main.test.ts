@@ -243,6 +243,13 @@ describe.concurrent("signet-ca", () => {
     await expect(stat(join(folder.path, "discard-authority.root-key.pem"))).rejects.toMatchObject({ code: "ENOENT" });
   });
 
+  test("a reader who has seen enough is no fault", async () => {
+    const config = await configFile("piped");
+    const command = `"${process.execPath}" "${program}" check-config --config "${config}"; echo $? >&2`;
+    const child = spawn("sh", ["-c", `{ ${command}; } | true`], { stdio: ["ignore", "ignore", "pipe"] });
+    expect((await child.stderr.setEncoding("utf8").toArray()).join("")).toBe("0\n");
+  });
+
   test("serve says where, answers there, and ends with 0 on SIGTERM", async () => {
     const config = await configFile("serve");
     const answers: Promise<number>[] = [];

@@ -45,6 +45,11 @@ for (const command of program.commands) {
   for (const step of command.commands) step.exitOverride().showHelpAfterError("(see --help)");
 }
 
+// Whoever has seen enough closes the pipe, as `head` does: what was said so far was read.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
