@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type AuditEvent, auditEvent } from "@signet/ca/audit/event";
 import { type Certificate, certificate as certificateSchema } from "@signet/shared/ca-api";
 import { parseCertificate, readSvid } from "@signet/shared/certificate";
 import { Oid } from "@signet/shared/oids";
@@ -168,6 +169,33 @@ describe.each(platforms)("certificates on %s", (platform) => {
     expect(new Set([first, ...others]).size).toBe(4);
     await until("the log to tell", () => bench.tail().includes('"event":"repeated"'));
   });
+
+  test("each is recorded before and after its signature, as lines of JSON that keep to the schema of events", async () => {
+    const response = await ask(bench);
+    const requestId = response.headers.get("x-request-id");
+    const { serialNumber } = v.parse(certificateSchema, await response.json());
+    const events = await until("both lines", () => {
+      const lines = recordsOf(bench.tail()).filter((line) => line.requestId === requestId);
+      return lines.length >= 2 && lines;
+    });
+    expect(events).toMatchObject([
+      { event: "signing", serialNumber },
+      { event: "signed", serialNumber },
+    ]);
+  });
+
+  /** The audit events in a log, each of which fits its schema within what the platform's own lines have around. */
+  function recordsOf(log: string): readonly AuditEvent[] {
+    return log.split("\n").flatMap((line) => {
+      const [text] = /\{.*\}$/.exec(line) ?? [];
+      if (text === undefined || !/"event":"(?:signing|signed)"/.test(text)) return [];
+      const { level, message, msg, time, timestamp, awsRequestId, ...event } = JSON.parse(text);
+      expect({ level, text: message ?? msg }).toEqual({ level: "info", text: expect.any(String) });
+      // The app itself, without a platform, tells no time.
+      const now = platform === "in-process" ? new Date().toISOString() : undefined;
+      return v.parse(auditEvent, { ...event, time: time ?? timestamp ?? now });
+    });
+  }
 
   test("the scheme of the authorization header is compared without case", async () => {
     const token = await bench.issuer.token(bench.sleep);
