@@ -4,28 +4,14 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import "reflect-metadata";
-import {
-  Pkcs10CertificateRequest,
-  Pkcs10CertificateRequestGenerator,
-  SubjectAlternativeNameExtension,
-} from "@peculiar/x509";
-import {
-  bitString,
-  contextTag,
-  explicit,
-  namedBits,
-  octetString,
-  oid,
-  sequence,
-  setOf,
-  Tag,
-  tlv,
-} from "@signet/shared/der";
+import { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } from "@peculiar/x509";
+import { bitString, explicit, namedBits, oid, sequence, setOf, Tag, tlv } from "@signet/shared/der";
 import { KeyUsageBit, Oid } from "@signet/shared/oids";
 import { encodePem } from "@signet/shared/pem";
 import { publicKeyKinds } from "@signet/shared/public-key";
 import { afterAll, describe, expect, test } from "vitest";
-import { caTrue, commonName, extension, makeCsr, makeKey, publicKeyDer, uriName } from "../../../test/support/csr.ts";
+import { extension, makeCsr, makeKey, publicKeyDer } from "../../../test/support/csr.ts";
+import { oracles, readByPeculiar } from "../../../test/support/csr-oracles.ts";
 import { nodeCrypto } from "../entry/node/crypto.ts";
 import { webCrypto } from "../webcrypto.ts";
 import { readCsr } from "./csr.ts";
@@ -33,18 +19,6 @@ import { readCsr } from "./csr.ts";
 const id = "spiffe://cluster.local/ns/foo/sa/sleep";
 const read = (pem: string) => readCsr(pem, publicKeyKinds, nodeCrypto);
 const hexOf = (bytes: Uint8Array | ArrayBuffer) => Buffer.from(bytes as Uint8Array).toString("hex");
-
-/** What @peculiar/x509 makes of a CSR: the oracle for ours. */
-async function oracle(pem: string) {
-  const request = new Pkcs10CertificateRequest(pem);
-  const san = request.getExtension(Oid.subjectAltName);
-  const names = san === null ? [] : new SubjectAlternativeNameExtension(san.rawData).names.items;
-  return {
-    verifies: await request.verify(),
-    spki: hexOf(request.publicKey.rawData),
-    uris: names.filter(({ type }) => type === "url").map(({ value }) => value),
-  };
-}
 
 describe("CSRs that openssl makes", () => {
   const folder = mkdtempSync(join(tmpdir(), "signet-csr-"));
@@ -95,8 +69,8 @@ describe("CSRs that openssl makes", () => {
     expect(csr.publicKey.kind).toBe(one.kind);
     expect(csr.uris).toEqual("uris" in one ? one.uris : []);
     expect(encodePem("PUBLIC KEY", csr.publicKey.spki)).toBe(openssl("pkey", "-in", keyFile, "-pubout"));
-    const { uris, spki, verifies } = await oracle(pem);
-    expect({ uris, spki, verifies }).toEqual({ uris: csr.uris, spki: hexOf(csr.publicKey.spki), verifies: true });
+    expect(readByPeculiar(pem)).toEqual({ uris: csr.uris, spki: hexOf(csr.publicKey.spki) });
+    expect(await oracles["@peculiar/x509"](pem)).toBe(true);
     expect((await readCsr(pem, publicKeyKinds, webCrypto)).publicKey).toEqual(csr.publicKey);
   });
 
@@ -174,10 +148,6 @@ describe("CSRs that @peculiar/x509 makes", () => {
 
 describe("what a CSR may be", () => {
   test.each([
-    {
-      rule: "the label of older tools",
-      pem: () => makeCsr().replaceAll("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"),
-    },
     { rule: "P-256 with SHA-384", pem: () => resign(makeKey("p256"), "sha384", sequence(oid(Oid.ecdsaWithSha384))) },
     { rule: "P-384 with SHA-256", pem: () => resign(makeKey("p384"), "sha256", sequence(oid(Oid.ecdsaWithSha256))) },
     {
@@ -188,8 +158,6 @@ describe("what a CSR may be", () => {
           extensions: [usage(KeyUsageBit.digitalSignature, KeyUsageBit.keyEncipherment)],
         }),
     },
-    { rule: "no attributes at all", pem: () => withInfo((version, subject, key) => sequence(version, subject, key)) },
-    { rule: "an empty SAN", pem: () => makeCsr({ extensions: [extension(Oid.subjectAltName, false, sequence())] }) },
   ])("take $rule", async ({ pem }) => {
     expect((await read(pem())).uris).toEqual([]);
   });
@@ -204,43 +172,8 @@ describe("what a CSR may be", () => {
 
   test.each<{ rule: string; pem: () => string; code: string }>([
     {
-      rule: "version 2",
-      pem: () => withInfo((_, subject, key) => sequence(tlv(Tag.integer, Uint8Array.of(1)), subject, key, explicit(0))),
-      code: "malformed-csr",
-    },
-    {
-      rule: "a value after the attributes",
-      pem: () => withInfo((version, subject, key) => sequence(version, subject, key, explicit(0), explicit(1))),
-      code: "malformed-csr",
-    },
-    {
-      rule: "two extension requests",
-      pem: () => makeCsr({ uris: [id], attributes: [extensionRequest(sequence())] }),
-      code: "malformed-csr",
-    },
-    {
-      rule: "an extension request of two values",
-      pem: () => makeCsr({ attributes: [extensionRequest(sequence(), sequence())] }),
-      code: "malformed-csr",
-    },
-    {
-      rule: "an extension request of no value",
-      pem: () => makeCsr({ attributes: [extensionRequest()] }),
-      code: "malformed-csr",
-    },
-    {
-      rule: "an ECDSA algorithm with a NULL",
-      pem: () => resign(makeKey(), "sha256", sequence(oid(Oid.ecdsaWithSha256), tlv(Tag.null))),
-      code: "malformed-csr",
-    },
-    {
       rule: "an RSA algorithm without its NULL",
       pem: () => resign(makeKey("rsa2048"), "sha256", sequence(oid(Oid.sha256WithRsa))),
-      code: "malformed-csr",
-    },
-    {
-      rule: "an algorithm of another key",
-      pem: () => resign(makeKey(), "sha256", sequence(oid(Oid.sha256WithRsa), tlv(Tag.null))),
       code: "malformed-csr",
     },
     {
@@ -249,53 +182,9 @@ describe("what a CSR may be", () => {
       code: "malformed-csr",
     },
     {
-      rule: "keyEncipherment for P-256",
-      pem: () => makeCsr({ extensions: [usage(KeyUsageBit.keyEncipherment)] }),
-      code: "csr-not-allowed",
-    },
-    { rule: "cRLSign", pem: () => makeCsr({ extensions: [usage(KeyUsageBit.cRLSign)] }), code: "csr-not-allowed" },
-    {
-      rule: "a path length",
-      pem: () =>
-        makeCsr({ extensions: [extension(Oid.basicConstraints, true, sequence(tlv(Tag.integer, Uint8Array.of(0))))] }),
-      code: "csr-not-allowed",
-    },
-    {
-      rule: "CA:TRUE after a SAN of its own",
-      pem: () => makeCsr({ uris: [id], extensions: [caTrue] }),
-      code: "csr-not-allowed",
-    },
-    {
-      rule: "an authority key identifier",
-      pem: () => makeCsr({ extensions: [extension(Oid.authorityKeyIdentifier, false, sequence())] }),
-      code: "csr-not-allowed",
-    },
-    {
-      rule: "any extended key usage",
-      pem: () => makeCsr({ extensions: [extension(Oid.extendedKeyUsage, false, sequence(oid("2.5.29.37.0")))] }),
-      code: "csr-not-allowed",
-    },
-    {
-      rule: "another name",
-      pem: () => makeCsr({ names: [tlv(contextTag(0, true), oid("1.2.3"), explicit(0, tlv(Tag.utf8String)))] }),
-      code: "csr-not-allowed",
-    },
-    {
       rule: "a mail address as the second of two parts of an RDN",
       pem: () => makeCsr({ subject: sequence(setOf(part("2.5.4.3"), part(Oid.emailAddress))) }),
       code: "csr-not-allowed",
-    },
-    {
-      rule: "bytes after the SAN",
-      pem: () =>
-        makeCsr({ extensions: [extension(Oid.subjectAltName, false, Uint8Array.of(...sequence(uriName(id)), 0))] }),
-      code: "malformed-csr",
-    },
-    {
-      rule: "an extension that says critical FALSE",
-      pem: () =>
-        makeCsr({ extensions: [sequence(oid(Oid.keyUsage), tlv(1, Uint8Array.of(0)), octetString(namedBits(0)))] }),
-      code: "malformed-csr",
     },
   ])("refuse $rule: $code", async ({ pem, code }) => {
     await expect(read(pem())).rejects.toMatchObject({ name: "SignetError", code });
@@ -303,26 +192,10 @@ describe("what a CSR may be", () => {
 });
 
 const usage = (...bits: number[]) => extension(Oid.keyUsage, true, namedBits(...bits));
-const extensionRequest = (...values: Uint8Array[]) => sequence(oid(Oid.extensionRequest), setOf(...values));
 const part = (type: string) => sequence(oid(type), tlv(Tag.utf8String, Uint8Array.of(0x61)));
-
-/** A CSR over an info of one's own making, rightly signed. */
-function withInfo(make: (version: Uint8Array, subject: Uint8Array, key: Uint8Array) => Uint8Array): string {
-  const key = makeKey();
-  return signInfo(key, make(tlv(Tag.integer, Uint8Array.of(0)), commonName("a"), publicKeyDer(key)));
-}
 
 /** A CSR that is signed with this hash and says that it is signed with this algorithm. */
 function resign(key: ReturnType<typeof makeKey>, hash: string, algorithm: Uint8Array): string {
   const info = sequence(tlv(Tag.integer, Uint8Array.of(0)), sequence(), publicKeyDer(key), explicit(0));
-  return signInfo(key, info, hash, algorithm);
-}
-
-function signInfo(
-  key: ReturnType<typeof makeKey>,
-  info: Uint8Array,
-  hash = "sha256",
-  algorithm: Uint8Array = sequence(oid(Oid.ecdsaWithSha256)),
-): string {
   return encodePem("CERTIFICATE REQUEST", sequence(info, algorithm, bitString(nodeSign(hash, info, key))));
 }
