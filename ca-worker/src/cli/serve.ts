@@ -42,7 +42,10 @@ export function serveCommand(): Command {
     .option("--max-connections <number>", "most connections at once; one takes about 80 KiB", "1000")
     .option("--publish-roots <namespace/name>", "in a pod: keep the roots in this ConfigMap, key roots.pem")
     .addOption(
-      new Option("--log-level <level>", "least severe line to log")
+      new Option(
+        "--log-level <level>",
+        "least severe line to log; audit events of certificates are info, of refusals warn",
+      )
         .choices(["debug", "info", "warn", "error", "silent"])
         .default("info"),
     )
