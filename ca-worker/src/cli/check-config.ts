@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { podCluster } from "../entry/node/kubernetes/access.ts";
 import { check } from "./check/check.ts";
 import { formatFinding } from "./check/finding.ts";
 import { type PlatformName, platformNames } from "./check/platforms.ts";
@@ -47,9 +48,11 @@ Examples:
       const tls = pairOf(tlsCert, tlsKey);
       const file = await readConfigText(path);
       const { KUBERNETES_SERVICE_HOST, NODE_ENV } = process.env;
+      // Whoever checks waits for nobody.
+      const cluster = KUBERNETES_SERVICE_HOST === undefined ? undefined : { ...podCluster, patienceSeconds: 0 };
       const { findings, config, exitCode } = await check(file, {
-        ...{ platform, online, inPod: KUBERNETES_SERVICE_HOST !== undefined, production: NODE_ENV === "production" },
-        ...{ now: Date.now() / 1000, tls },
+        ...{ platform, online, production: NODE_ENV === "production" },
+        ...{ now: Date.now() / 1000, tls, cluster },
         fetch: (url, init) => fetch(url, init),
       });
       process.exitCode = exitCode;

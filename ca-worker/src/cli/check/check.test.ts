@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startFakeApiServer } from "../../../../test/support/api-server.ts";
 import { freePort } from "../../../../test/support/ports.ts";
 import { makeServerCertificate } from "../../../../test/support/server-certificate.ts";
 import { TokenIssuer } from "../../../../test/support/token-issuer.ts";
@@ -50,7 +51,7 @@ describe("check-config", () => {
     const { findings, exitCode } = await check(
       { text: JSON.stringify(config, null, 2), source: "ca.jsonc", folder: folder.path },
       {
-        ...{ platform: "node", online: false, inPod: false, production: false, now: Date.now() / 1000, fetch },
+        ...{ platform: "node", online: false, cluster: undefined, production: false, now: Date.now() / 1000, fetch },
         ...options,
       },
     );
@@ -176,6 +177,25 @@ describe("check-config", () => {
       exitCode: 0,
       lines: [expect.stringMatching(/^warning: authority\.store: .*serve makes a development authority/)],
     });
+  });
+
+  test("in a pod asks the API server, for the Secret and for the cluster's own issuer", async () => {
+    const api = await startFakeApiServer(folder.path);
+    api.keys = jwks;
+    const cluster = { environment: api.environment, folder: folder.path, patienceSeconds: 0 };
+    const inPod = { authority: { store: "kubernetes:a/b" }, issuers: [{ issuer: "in-cluster", audiences: ["ca"] }] };
+    try {
+      expect((await found(inPod, { cluster })).lines).toEqual([
+        expect.stringMatching(/^warning: authority\.store: .*no such Secret yet/),
+      ]);
+      api.trick = () => ({ status: 403, body: "{}" });
+      expect((await found(inPod, { cluster })).lines).toEqual([
+        expect.stringMatching(/^error: authority\.store: .*get secrets "b"/),
+        expect.stringMatching(/^error: issuers\.0\.issuer: /),
+      ]);
+    } finally {
+      await api.stop();
+    }
   });
 
   test("looks at the pair that serve is to be given", async () => {

@@ -2,6 +2,7 @@ import type { Fetch } from "@signet/shared/deps";
 import { asSignetError } from "@signet/shared/errors";
 import { compose } from "../../compose.ts";
 import { type Config, parseConfig } from "../../config.ts";
+import type { ClusterOptions } from "../../entry/node/kubernetes/access.ts";
 import { readTlsFiles, type TlsFiles } from "../../entry/node/tls-files.ts";
 import type { ConfigText } from "../config-file.ts";
 import { ExitCode } from "../exit-codes.ts";
@@ -13,7 +14,8 @@ import { probe } from "./probe.ts";
 export interface CheckOptions {
   readonly platform: PlatformName;
   readonly online: boolean;
-  readonly inPod: boolean;
+  /** Where the API server is; undefined outside of a pod. */
+  readonly cluster: ClusterOptions | undefined;
   readonly production: boolean;
   readonly now: number;
   readonly fetch: Fetch;
@@ -30,8 +32,8 @@ export interface Checked {
 
 /** Everything that can be known of a configuration before it serves. */
 export async function check({ text, source, folder }: ConfigText, options: CheckOptions): Promise<Checked> {
-  const { platform: name, online, inPod } = options;
-  const checked = checkedPlatform({ name, folder, online, inPod });
+  const { platform: name, online, cluster } = options;
+  const checked = checkedPlatform({ name, folder, online, cluster });
   let config: Config;
   try {
     config = parseConfig(text, source);

@@ -4,7 +4,7 @@ import { awsSecret } from "../../entry/aws/secret.ts";
 import { openRateLimiter } from "../../entry/cloudflare/rate-limiter.ts";
 import { openSink } from "../../entry/cloudflare/sinks.ts";
 import { openText } from "../../entry/cloudflare/text-sources.ts";
-import { podCluster } from "../../entry/node/kubernetes/access.ts";
+import { type ClusterOptions, podCluster } from "../../entry/node/kubernetes/access.ts";
 import { createLogger } from "../../entry/node/log.ts";
 import { nodePlatform } from "../../entry/node/platform.ts";
 import type { TextSource } from "../../text-source.ts";
@@ -25,15 +25,16 @@ export interface LookOptions {
   readonly folder: string;
   /** Whether places may be asked over the network. */
   readonly online: boolean;
-  readonly inPod: boolean;
+  /** Where the API server is; undefined outside of a pod. */
+  readonly cluster: ClusterOptions | undefined;
 }
 
+const logger = createLogger("silent");
 const nothing: TextSource = { read: () => "" };
 
-export function checkedPlatform({ name, folder, online, inPod }: LookOptions): CheckedPlatform {
-  const logger = createLogger("silent");
+export function checkedPlatform({ name, folder, online, cluster }: LookOptions): CheckedPlatform {
   const clusterIssuer = { name: "in-cluster", load: async () => ({}) };
-  const node = nodePlatform({ folder, logger, cluster: podCluster, clusterIssuer });
+  const node = nodePlatform({ folder, logger, cluster: cluster ?? podCluster, clusterIssuer });
   const asked = (source: TextSource | undefined) => {
     if (!online) return "it is asked for with --online only";
     return source ?? "it cannot be asked for from here";
@@ -46,7 +47,7 @@ export function checkedPlatform({ name, folder, online, inPod }: LookOptions): C
         open: (location) => (secretOfStore(location) === undefined ? node.open(location) : nothing),
       },
       look(location) {
-        if (secretOfStore(location) !== undefined && !inPod) return "Secrets can be read in a pod only";
+        if (secretOfStore(location) !== undefined && cluster === undefined) return "Secrets can be read in a pod only";
         const source = node.open(location);
         return awsSecretOfStore(location) === undefined ? (source ?? "it is of another platform") : asked(source);
       },

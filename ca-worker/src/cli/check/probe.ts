@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { parseCertificate } from "@signet/shared/certificate";
-import type { Fetch } from "@signet/shared/deps";
+import type { Fetch, Logger } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { decodePem } from "@signet/shared/pem";
 import { TrustDomain } from "@signet/shared/spiffe-id";
@@ -11,6 +11,10 @@ import { parseAuthorityDocument } from "../../authority/document.ts";
 import { loadActiveAuthority } from "../../authority/load.ts";
 import { parseDenyList } from "../../authorize/deny-list.ts";
 import { nodeCrypto } from "../../entry/node/crypto.ts";
+import { type ClusterOptions, clusterAccess } from "../../entry/node/kubernetes/access.ts";
+import { ApiServer } from "../../entry/node/kubernetes/api-server.ts";
+import { discoverClusterIssuer } from "../../entry/node/kubernetes/cluster-issuer.ts";
+import { SecretStore } from "../../entry/node/kubernetes/secret-store.ts";
 import { authorityPath } from "../../entry/node/platform.ts";
 import { fetchText } from "../../fetch-text.ts";
 import type { Finding } from "./finding.ts";
@@ -23,7 +27,8 @@ export interface ProbeOptions {
   readonly checked: CheckedPlatform;
   readonly folder: string;
   readonly online: boolean;
-  readonly inPod: boolean;
+  /** Where the API server is; undefined outside of a pod. */
+  readonly cluster: ClusterOptions | undefined;
   readonly production: boolean;
   /** Seconds since the epoch. */
   readonly now: number;
@@ -32,16 +37,21 @@ export interface ProbeOptions {
 
 /** Looks at a place as the CA would: reads it and holds what is there against its form. Changes nothing. */
 export async function probe(place: Place, options: ProbeOptions): Promise<readonly Probed[]> {
-  const { checked, online, inPod, fetch } = options;
+  const { checked, online, cluster, fetch } = options;
   if (place.kind === "cluster-issuer") {
-    return inPod ? [] : [note(`"in-cluster" is looked at in a pod only`)];
+    if (cluster === undefined) return [note('"in-cluster" is looked at in a pod only')];
+    return failing("error", () => askClusterIssuer(cluster, checked.platform.logger));
   }
   if ("url" in place || place.kind === "discovery") {
-    return online ? unreachable(() => askFor(place, fetch)) : [note("it is asked for with --online only")];
+    // An issuer that is down keeps nobody from starting.
+    return online ? failing("warning", () => askFor(place, fetch)) : [note("it is asked for with --online only")];
   }
   const source = checked.look(place.location);
   if (typeof source === "string") return [note(source)];
   try {
+    if (source instanceof SecretStore && (await source.find()) === undefined) {
+      return [{ level: "warning", message: "there is no such Secret yet; serve makes it, and an authority in it" }];
+    }
     if (place.kind === "authority") return await probeAuthority(place, await source.read(), options);
     holdAgainst(place.kind, await source.read());
     return [];
@@ -55,15 +65,14 @@ export async function probe(place: Place, options: ProbeOptions): Promise<readon
 
 const note = (message: string): Probed => ({ level: "note", message: `not looked at: ${message}` });
 
-/** An issuer that is down keeps nobody from starting. */
-async function unreachable(task: () => Promise<unknown>): Promise<readonly Probed[]> {
+async function failing(level: "error" | "warning", task: () => Promise<unknown>): Promise<readonly Probed[]> {
   try {
     await task();
     return [];
   } catch (error) {
     const why = systemCodeOf(error);
     const { message } = asSignetError(error, "issuer-unavailable");
-    return [{ level: "warning", message: why === undefined ? message : `${message} (${why})` }];
+    return [{ level, message: why === undefined ? message : `${message} (${why})` }];
   }
 }
 
@@ -74,6 +83,12 @@ function systemCodeOf(error: unknown): string | undefined {
     if (!(one instanceof SignetError) && "code" in one) code = String(one.code);
   }
   return code;
+}
+
+async function askClusterIssuer(cluster: ClusterOptions, logger: Logger): Promise<unknown> {
+  const api = new ApiServer(clusterAccess(cluster, "in-cluster"), "issuer-unavailable");
+  const issuer = await discoverClusterIssuer(api, logger, cluster.patienceSeconds);
+  return JwkSet.parse(await issuer.load());
 }
 
 type Asked = Extract<Place, { kind: "keys-url" | "deny-list-url" | "discovery" }>;
