@@ -10,8 +10,8 @@ import { type EventReceiver, startEventReceiver } from "../support/event-receive
 import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
 
 /**
- * Whatever a client puts where, on purpose or by mistake: no sink, no log line and no answer shows it. Each place gets a
- * secret of its own, so that a leak tells where it came in.
+ * Whatever a client puts where, on purpose or by mistake: no sink, no log line and no answer shows it. Each place gets
+ * a secret of its own, so that a leak tells where it came in.
  */
 
 const node = makeNode("node-1");

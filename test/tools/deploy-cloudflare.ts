@@ -3,8 +3,8 @@
  *   --env NAME       an environment of ca-worker/wrangler.jsonc
  *   --dry-run        checks and bundles, and uploads nothing
  *   --print-config   prints the environment's SIGNET_CONFIG, for `signet-ca authority` and `signet-ca check-config`
- * The configuration and what it needs of bindings and secrets is checked first, all faults at once; with one, nothing is
- * uploaded. Exit codes: 2 for a fault, else wrangler's own.
+ * The configuration and what it needs of bindings and secrets is checked first, all faults at once; with one, nothing
+ * is uploaded. Exit codes: 2 for a fault, else wrangler's own.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";

@@ -32,8 +32,10 @@ export function faultsOfWorker(worker: WorkerConfig): readonly string[] {
   const text = typeof value === "string" ? value : JSON.stringify(value);
   if (text.startsWith("kv:")) return faultsOfEntry(worker, text);
   const size = new TextEncoder().encode(text).length;
-  const tooLarge = `vars.${variable}: ${size} bytes, and a variable has ${maxVariableBytes} at most; put it into KV and name it as kv:BINDING/KEY`;
-  return [...(size > maxVariableBytes ? [tooLarge] : []), ...faultsOfConfig(worker, text)];
+  const faults = faultsOfConfig(worker, text);
+  if (size <= maxVariableBytes) return faults;
+  const most = `${size} bytes, and a variable has ${maxVariableBytes} at most`;
+  return [`vars.${variable}: ${most}; put it into KV and name it as kv:BINDING/KEY`, ...faults];
 }
 
 /** What a user of the template has to replace: names under example.com (RFC 2606). */

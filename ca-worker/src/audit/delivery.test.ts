@@ -63,7 +63,7 @@ describe("an event that somebody waits for", () => {
     expect(delivery.status).toMatchObject({ delivered: 1, waiting: 0 });
   });
 
-  test("is cannot-sign, with a time to come back, when the sink is down; and so for all who came meanwhile", async () => {
+  test("is cannot-sign, with a time to come back, when the sink is down; so for all who came meanwhile", async () => {
     const { delivery, sends, logger } = bench({ required: true });
     const outcomes = [delivery.deliver(event("a"))];
     await turn();

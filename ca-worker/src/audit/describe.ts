@@ -53,8 +53,8 @@ function reasonOf({ code, message, cause }: SignetError): string {
 }
 
 /**
- * No message of ours quotes what a client sent. Should one ever, then a compact JWS (its header begins with `{"`) or a PEM
- * block still is not recorded.
+ * No message of ours quotes what a client sent. Should one ever, then a compact JWS (its header begins with `{"`) or a
+ * PEM block still is not recorded.
  */
 function withoutSecrets(reason: string): string {
   return reason

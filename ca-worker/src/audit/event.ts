@@ -2,8 +2,8 @@ import { publicKeyKinds } from "@signet/shared/public-key";
 import * as v from "valibot";
 
 /**
- * The audit events, in the form that every sink gets. They say who asked, for what, and what came of it; never a token, a
- * key, a CSR or a certificate. An unknown caller's claims are not in them: only what was verified counts as said.
+ * The audit events, in the form that every sink gets. They say who asked, for what, and what came of it; never a token,
+ * a key, a CSR or a certificate. An unknown caller's claims are not in them: only what was verified counts as said.
  */
 
 /** RFC 3339 in UTC. */

@@ -21,8 +21,8 @@ const rereadSeconds = 30;
 const refusals: readonly number[] = [400, 413, 415, 422];
 
 /**
- * Posts events as lines of JSON (`application/x-ndjson`), oldest first. Any 2xx says that they are kept; a redirect is a
- * failure, since it would let the receiver choose who else gets them.
+ * Posts events as lines of JSON (`application/x-ndjson`). Any 2xx says that they are kept; a redirect is a failure, since
+ * it would let the receiver choose who else gets them.
  */
 export function httpsSink({ url, authorization, timeoutSeconds, fetch, clock }: HttpsSinkOptions): AuditSink {
   // A query may hold what is not meant for logs.

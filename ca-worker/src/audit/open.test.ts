@@ -33,7 +33,7 @@ describe("the sinks that a configuration names", () => {
     ]);
   });
 
-  test("are faults where the platform has them not: a CA never starts with less of a record than it was to keep", () => {
+  test("are faults where the platform has them not: no CA starts with less of a record than it was to keep", () => {
     const faults: string[] = [];
     const sinks = [
       { type: "queue", binding: "AUDIT", required: true },

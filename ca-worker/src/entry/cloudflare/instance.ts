@@ -20,9 +20,9 @@ const retrySeconds = 5;
 const leaseSeconds = 10;
 
 /**
- * The instances of an isolate, one after the other: of the configuration in the variable SIGNET_CONFIG (a text, or JSON as
- * such), or, where that names a KV entry as `kv:BINDING/KEY`, of what stands there. That is read again twice a minute; a new one that is not
- * valid is told in the log and does not replace the one that serves.
+ * The instances of an isolate, one after the other: of the configuration in the variable SIGNET_CONFIG (a text, or JSON
+ * as such), or, where that names a KV entry as `kv:BINDING/KEY`, of what stands there. That is read again twice a minute;
+ * a new one that is not valid is told in the log and does not replace the one that serves.
  */
 export class Instances {
   readonly #platform: Platform;

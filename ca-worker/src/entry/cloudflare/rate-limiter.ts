@@ -4,8 +4,8 @@ import { bindingWith, type Env, type RateLimitBinding } from "./bindings.ts";
 
 /**
  * A rate-limit binding as a limiter: it counts for all isolates of one Cloudflare location. Undefined where there is no
- * such binding. Should it fail, requests are let through: it is there to protect the CA, not to be one more thing that it
- * stands or falls with.
+ * such binding. Should it fail, requests are let through: it is there to protect the CA, not to be one more thing that
+ * it stands or falls with.
  */
 export function openRateLimiter(env: Env, name: string, rate: Rate, logger: Logger): RateLimiter | undefined {
   const binding = bindingWith<RateLimitBinding>(env, name, "limit");

@@ -39,9 +39,9 @@ function queueSink(queue: Queue, name: string): AuditSink {
 const maxIndexBytes = 96;
 
 /**
- * One data point for each event but `signing`, for counting rather than for proof: Analytics Engine takes samples, and no
- * more than 250 points of one request. Queries know the members by the blobs' order, so it never changes: event, code, issuer,
- * subject, node, SPIFFE ID, rule, kind of key, authority.
+ * One data point for each event but `signing`, for counting rather than for proof: Analytics Engine takes samples, and
+ * no more than 250 points of one request. Queries know the members by the blobs' order, so it never changes: event, code,
+ * issuer, subject, node, SPIFFE ID, rule, kind of key, authority.
  */
 function analyticsSink(dataset: AnalyticsDataset, name: string): AuditSink {
   return {
