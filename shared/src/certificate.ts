@@ -152,7 +152,7 @@ export function readExtension(list: DerReader): { id: string; critical: boolean;
   return { id, critical, value };
 }
 
-/** BasicConstraints (RFC 5280 §4.2.1.9); an encoded default `cA FALSE` is not DER and refused, as OpenSSL never writes it. */
+/** BasicConstraints (RFC 5280 §4.2.1.9); an encoded default `cA FALSE` is not DER (X.690 §11.5) and refused. */
 export function readBasicConstraints(body: DerReader): { isCa: boolean; pathLength: number | undefined } {
   const constraints = body.enter();
   body.end();

@@ -18,8 +18,8 @@ export function encodePem(label: string, der: Uint8Array): string {
 }
 
 /**
- * All blocks of a PEM text. ASCII white space may stand around lines; any other text outside a block, headers inside one
- * (RFC 1421 encryption) and labels that do not agree are refused.
+ * All blocks of a PEM text. ASCII white space may stand around lines; any other text outside a block, headers inside
+ * one (RFC 1421 encryption) and labels that do not agree are refused.
  * @throws SignetError `malformed-pem`
  */
 export function decodePem(text: string): PemBlock[] {

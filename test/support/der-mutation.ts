@@ -25,8 +25,8 @@ const kinds = [
 ] as const;
 
 /**
- * One or two changes of the structure of good DER, all lengths around them made to fit again: what a change of single bytes
- * never reaches. Places are drawn as fractions, since the number of values is not known yet.
+ * One or two changes of the structure of good DER, all lengths around them made to fit again: what a change of single
+ * bytes never reaches. Places are drawn as fractions, since the number of values is not known yet.
  */
 export const derMutation: fc.Arbitrary<(bytes: Bytes) => Bytes> = fc
   .array(

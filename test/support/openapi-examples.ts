@@ -8,7 +8,7 @@ import { makeNode, makePod, TokenIssuer } from "./token-issuer.ts";
 
 const spiffeId = "spiffe://cluster.local/ns/foo/sa/sleep";
 
-/** What a CA in this process is asked and answers: the examples of the OpenAPI document, problems of all codes among them. */
+/** What a CA in this process is asked and answers: the examples of the OpenAPI document, with problems of all codes. */
 export async function makeExamples() {
   const issuer = await TokenIssuer.create();
   const config = caConfig({ keys: issuer.jwks });

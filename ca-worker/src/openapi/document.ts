@@ -22,10 +22,10 @@ export function openApiDocument({ nodeBinding }: DocumentOptions): Document {
       version,
       summary: "Workload identity for service meshes: X.509 certificates for service account tokens.",
       description:
-        "Node agents ask for certificates with the tokens of their workloads; everybody may read what is to be trusted.\n\n" +
-        "An answer that is not as asked is `application/problem+json` (RFC 9457); programs go by its `type`. Where a path has GET, " +
-        "it has HEAD too, and every path has OPTIONS. Another method gets 405 `method-not-allowed` with `allow`, another path 404 " +
-        "`not-found`.",
+        "Node agents ask for certificates with the tokens of their workloads; everybody may read what is to be " +
+        "trusted.\n\nAn answer that is not as asked is `application/problem+json` (RFC 9457); programs go by its " +
+        "`type`. Where a path has GET, it has HEAD too, and every path has OPTIONS. Another method gets 405 " +
+        "`method-not-allowed` with `allow`, another path 404 `not-found`.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/", description: "The CA that this document comes from." }],

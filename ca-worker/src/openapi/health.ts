@@ -25,8 +25,8 @@ export function health(): Record<string, PathItem> {
     operationId: "getReadiness",
     summary: "Whether the CA can sign",
     description:
-      "503 with a reason while there is no authority that can sign, or while the CA cannot know whom to deny. A CA of several " +
-      "trust domains is ready while it can sign for one of them.",
+      "503 with a reason while there is no authority that can sign, or while the CA cannot know whom to deny. A CA " +
+      "of several trust domains is ready while it can sign for one of them.",
     ...common,
     responses: {
       200: {

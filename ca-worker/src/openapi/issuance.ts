@@ -22,16 +22,17 @@ export const securitySchemes = {
     scheme: "bearer",
     bearerFormat: "JWT",
     description:
-      "The service account token of the pod that the certificate is for: bound to the pod, for an audience of the CA's, " +
-      `at most ${maxTokenCharacters} characters. The certificate's SPIFFE ID is made from it and from nothing else.`,
+      "The service account token of the pod that the certificate is for: bound to the pod, for an audience of the " +
+      `CA's, at most ${maxTokenCharacters} characters. The certificate's SPIFFE ID is made from it and from nothing ` +
+      `else.`,
   },
   [agentToken]: {
     type: "apiKey",
     in: "header",
     name: nodeTokenHeader,
     description:
-      "The service account token of the node agent that asks. It must name the same node as the workload's token: a token " +
-      "stolen from a pod signs nothing elsewhere, and an agent's token alone signs nothing.",
+      "The service account token of the node agent that asks. It must name the same node as the workload's token: a " +
+      "token stolen from a pod signs nothing elsewhere, and an agent's token alone signs nothing.",
   },
 };
 
@@ -84,8 +85,9 @@ export function issuance(nodeBinding: NodeBinding): Record<string, PathItem> {
     operationId: "issueCertificate",
     summary: "Issue a certificate",
     description:
-      "Signs an X509-SVID for the workload whose token it is, over the key of the CSR. The CSR's subject is not looked at; its " +
-      "names are none, or exactly the SPIFFE ID that the token gives. What else it asks for is refused, not trimmed. " +
+      "Signs an X509-SVID for the workload whose token it is, over the key of the CSR. The CSR's subject is not " +
+      "looked at; its names are none, or exactly the SPIFFE ID that the token gives. What else it asks for is " +
+      "refused, not trimmed. DNS names come from the CA's policy only. " +
       `The body is at most ${maxRequestBytes} bytes.`,
     tags: ["Certificates"],
     security: agents.map((agent) => ({ [workloadToken]: [], ...agent })),
@@ -106,9 +108,9 @@ export function issuance(nodeBinding: NodeBinding): Record<string, PathItem> {
     operationId: "issueCertificates",
     summary: "Issue certificates for many workloads of a node",
     description:
-      `Up to ${maxBatchItems} requests of one agent, each with the token of its own workload. An item that fails does so alone, ` +
-      "with the problem that a request of its own would have had; the results are in the order of the requests. " +
-      `The body is at most ${maxBatchBytes} bytes.`,
+      `Up to ${maxBatchItems} requests of one agent, each with the token of its own workload. An item that fails ` +
+      `does so alone, with the problem that a request of its own would have had; the results are in the order of the ` +
+      `requests. The body is at most ${maxBatchBytes} bytes.`,
     tags: ["Certificates"],
     security: agents,
     requestBody: {

@@ -6,7 +6,7 @@ import { fresh, headerRef } from "./headers.ts";
 import { schemaRef } from "./schemas.ts";
 import type { ResponseObject } from "./types.ts";
 
-/** What a route can answer where it cannot do as asked: a response for each status, which names the codes that it has there. */
+/** What a route answers where it cannot do as asked: a response for each status, which names its codes there. */
 export function problemResponses(codes: readonly CaErrorCode[]): Record<string, ResponseObject> {
   const statuses = new Set(codes.map((code) => problemKinds[code].status));
   const ofStatus = (status: number) => codes.filter((code) => problemKinds[code].status === status);

@@ -32,8 +32,8 @@ export function publication(): Record<string, PathItem> {
     operationId: "getTrustBundle",
     summary: "The trust bundle",
     description:
-      "The root certificates of a trust domain, as JSON or as PEM by `accept`. Ask again after `refreshHintSeconds`, with the " +
-      "`etag` of the last answer in the same form.",
+      "The root certificates of a trust domain, as JSON or as PEM by `accept`. Ask again after `refreshHintSeconds`, " +
+      "with the `etag` of the last answer in the same form.",
     ...published,
     parameters: [trustDomain, ifNoneMatch],
     responses: {
@@ -60,8 +60,8 @@ export function publication(): Record<string, PathItem> {
     operationId: "getSpiffeBundle",
     summary: "The trust bundle, for other trust domains",
     description:
-      "The roots as a JWK Set in the form of SPIFFE Trust Domain and Bundle §4. This is the bundle endpoint of SPIFFE Federation " +
-      "with the profile `https_web`.",
+      "The roots as a JWK Set in the form of SPIFFE Trust Domain and Bundle §4. This is the bundle endpoint of " +
+      "SPIFFE Federation with the profile `https_web`.",
     ...published,
     parameters: [trustDomain, ifNoneMatch],
     responses: {
@@ -78,8 +78,8 @@ export function publication(): Record<string, PathItem> {
     operationId: "getTokenIssuers",
     summary: "What tokens are verified with",
     description:
-      "Public keys and rules of the issuers whose tokens the CA takes, for agents that must check tokens while they cannot reach " +
-      "the CA. An issuer whose keys the CA does not have at the time is left out.",
+      "Public keys and rules of the issuers whose tokens the CA takes, for agents that must check tokens while they " +
+      "cannot reach the CA. An issuer whose keys the CA does not have at the time is left out.",
     ...published,
     parameters: [ifNoneMatch],
     responses: {

@@ -42,7 +42,7 @@ describe("property: a spoilt CSR is refused, or it is still of the same key", ()
         const spoilt = spoil(der);
         const pem = encodePem("CERTIFICATE REQUEST", spoilt);
         const csr = await valueOrRefusal(pem);
-        // Everything but the signature is under it; of the signature, only another one of the same key could be accepted.
+        // Everything but the signature is under it; of that, only another one of the same key could be accepted.
         if (csr !== undefined) {
           expect(spkiOf(csr)).toBe(spki);
           expect(csr.uris).toEqual(sampleUris);

@@ -58,8 +58,8 @@ function readEcKey(algorithm: DerReader, point: Uint8Array): ParsedPublicKey {
   return { kind: curve.kind, spki: sequence(prefix, bitString(point)), keyBits: point };
 }
 
-// The encodings of the points of small order, without the sign bit. A signature that anybody can make verifies under them by
-// RFC 8032, and by some libraries; libsodium's ge25519_has_small_order refuses the same seven.
+// The encodings of the points of small order, without the sign bit. A signature that anybody can make verifies under them
+// by RFC 8032, and by some libraries; libsodium's ge25519_has_small_order refuses the same seven.
 const smallOrderPoints = [
   "00".repeat(32),
   `01${"00".repeat(31)}`,

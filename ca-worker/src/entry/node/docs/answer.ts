@@ -6,8 +6,8 @@ import { docsPage } from "./page.ts";
 import { style } from "./style.ts";
 
 /**
- * `GET /docs`: the OpenAPI document for people. It takes nothing from anywhere, and its headers let it do nothing but show
- * itself in its own style.
+ * `GET /docs`: the OpenAPI document for people. It takes nothing from anywhere, and its headers let it do nothing but
+ * show itself in its own style.
  */
 export function docsAnswer(issuers: readonly Pick<Issuer, "agents">[]): () => Response {
   let made: string | undefined;

@@ -6,9 +6,13 @@ import { schemaTable } from "./schema.ts";
 import { style } from "./style.ts";
 
 const icon =
-  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Ccircle cx='16' cy='16' r='14' " +
-  "fill='%2317705f'/%3E%3Cpath d='M10 16.5l4.2 4.2L22.5 12' fill='none' stroke='white' stroke-width='3' " +
-  "stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E";
+  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E" +
+  "%3Ccircle cx='16' cy='16' r='14' fill='%2317705f'/%3E" +
+  "%3Cpath d='M10 16.5l4.2 4.2L22.5 12' fill='none' stroke='white' stroke-width='3' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E";
+
+const seal = html`<svg viewBox="0 0 32 32" aria-hidden="true">
+  <circle cx="16" cy="16" r="14"/><path d="M10 16.5l4.2 4.2L22.5 12"/>
+</svg>`;
 
 interface Placed {
   readonly path: string;
@@ -40,7 +44,7 @@ export function docsPage(document: Document): string {
 <a class="skip" href="#content">Skip to the content</a>
 <div class="frame">
 <nav aria-label="Contents">
-  <p class="brand"><svg viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="14"/><path d="M10 16.5l4.2 4.2L22.5 12"/></svg> ${info.title}</p>
+  <p class="brand">${seal} ${info.title}</p>
   ${groups.map(navigation)}
   <h2>More</h2>
   <ul>
@@ -69,7 +73,7 @@ export function docsPage(document: Document): string {
   </section>
   <section aria-labelledby="problems">
     <h2 id="problems">Problems</h2>
-    ${prose("What is not done is answered as `application/problem+json`, whose `type` is `urn:signet:problem:` and one of these codes.")}
+    ${prose("Their `type` is `urn:signet:problem:` and one of these codes.")}
     ${problemTable()}
   </section>
   <section aria-labelledby="schemas">

@@ -1,13 +1,15 @@
 import type { Schema } from "../../../openapi/types.ts";
 import { type Html, html, inline } from "./html.ts";
 
+const optional = html`<span class="muted">optional</span>`;
+
 /** The members of an object. */
 export function schemaTable({ properties = {}, required = [], additionalProperties }: Schema): Html {
   return html`<div class="scroll"><table>
     <thead><tr><th scope="col">Member</th><th scope="col">Type</th><th scope="col">What it is</th></tr></thead>
     <tbody>${Object.entries(properties).map(
       ([name, member]) => html`<tr>
-        <th scope="row"><code>${name}</code>${required.includes(name) ? undefined : html` <span class="muted">optional</span>`}</th>
+        <th scope="row"><code>${name}</code> ${required.includes(name) ? undefined : optional}</th>
         <td>${typeOf(member)}</td>
         <td>${member.description === undefined ? undefined : inline(member.description)} ${bounds(member)}</td>
       </tr>`,
