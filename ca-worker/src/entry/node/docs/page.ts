@@ -8,7 +8,8 @@ import { style } from "./style.ts";
 const icon =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E" +
   "%3Ccircle cx='16' cy='16' r='14' fill='%2317705f'/%3E" +
-  "%3Cpath d='M10 16.5l4.2 4.2L22.5 12' fill='none' stroke='white' stroke-width='3' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E";
+  "%3Cpath d='M10 16.5l4.2 4.2L22.5 12' fill='none' stroke='white' stroke-width='3' " +
+  "stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E";
 
 const seal = html`<svg viewBox="0 0 32 32" aria-hidden="true">
   <circle cx="16" cy="16" r="14"/><path d="M10 16.5l4.2 4.2L22.5 12"/>
