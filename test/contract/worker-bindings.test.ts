@@ -200,9 +200,9 @@ describe("a deny list in KV", () => {
 
 describe("a rate-limit binding", () => {
   test("lets through what it says, and tells the others when to come back", async () => {
-    // The first two may fall into two of its periods, all four do not.
+    // Of five at least three fall into one of its periods, wherever one begins.
     const answers = [];
-    for (let n = 0; n < 4; n++) answers.push(await post("limits"));
+    for (let n = 0; n < 5; n++) answers.push(await post("limits"));
     expect(answers.slice(0, 2).map(({ status }) => status)).toEqual([201, 201]);
     const refused = answers.find(({ status }) => status === 429);
     expect(refused?.headers.get("retry-after")).toBe("60");
