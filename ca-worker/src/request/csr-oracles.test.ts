@@ -62,44 +62,51 @@ function dropSubject(info: Uint8Array): Uint8Array<ArrayBuffer> {
 const listed = (table: Readonly<Record<string, Difference>>) =>
   Object.fromEntries(Object.entries(table).map(([rule, { by }]) => [rule, by]));
 
-describe("what is a valid CSR: as openssl and @peculiar/x509 say, or the difference is listed with its reason", () => {
-  test("tricks", async () => {
-    // What is well-formed and refused is a matter of policy, in which the others have no say.
-    const malformed = csrTricks.filter(({ code }) => code === "malformed-csr");
-    expect(await differences(malformed, true)).toEqual(listed(takenElsewhere));
-  });
+// A process for each CSR: on a machine that is busy it takes its time.
+const patience = { timeout: 90_000 };
 
-  const samples = (["p256", "ed25519"] as const).map(csrSample);
-  const spoilt = fc.tuple(fc.constantFrom(...samples), fc.oneof(mutation, derMutation)).map(([sample, spoil]) => ({
-    pem: sample.resign(spoil),
-    withoutSubject: () => sample.resign((info) => dropSubject(spoil(info))),
-  }));
+describe(
+  "what is a valid CSR: as openssl and @peculiar/x509 say, or the difference is listed with its reason",
+  patience,
+  () => {
+    test("tricks", async () => {
+      // What is well-formed and refused is a matter of policy, in which the others have no say.
+      const malformed = csrTricks.filter(({ code }) => code === "malformed-csr");
+      expect(await differences(malformed, true)).toEqual(listed(takenElsewhere));
+    });
 
-  test("changes of good CSRs", async () => {
-    const seen = { taken: 0, malformed: 0 };
-    await fc.assert(
-      fc.asyncProperty(spoilt, async ({ pem, withoutSubject }) => {
-        const read = await ours(pem);
-        if (!(read instanceof SignetError)) {
-          seen.taken++;
-          // In the subject, of which we take no more than that it is a Name, others may find what is no text.
-          const taken = (await byWhom(pem, true)).length === names.length ? pem : withoutSubject();
-          expect(await byWhom(taken, true)).toEqual(names);
-          expect(readByPeculiar(taken)).toEqual(read);
-          return;
-        }
-        if (read.code !== "malformed-csr" || !(await oracles["@peculiar/x509"](pem))) return;
-        if (!(await oracles.openssl(pem))) return;
-        seen.malformed++;
-        expect(read.message).toMatch(strictness);
-      }),
-      { numRuns: 400 },
-    );
-    expect(seen.taken).toBeGreaterThan(10);
-    expect(seen.malformed).toBeGreaterThan(3);
-  });
+    const samples = (["p256", "ed25519"] as const).map(csrSample);
+    const spoilt = fc.tuple(fc.constantFrom(...samples), fc.oneof(mutation, derMutation)).map(([sample, spoil]) => ({
+      pem: sample.resign(spoil),
+      withoutSubject: () => sample.resign((info) => dropSubject(spoil(info))),
+    }));
 
-  test("oddities", async () => {
-    expect(await differences(csrOddities, false)).toEqual(listed(refusedElsewhere));
-  });
-});
+    test("changes of good CSRs", async () => {
+      const seen = { taken: 0, malformed: 0 };
+      await fc.assert(
+        fc.asyncProperty(spoilt, async ({ pem, withoutSubject }) => {
+          const read = await ours(pem);
+          if (!(read instanceof SignetError)) {
+            seen.taken++;
+            // In the subject, of which we take no more than that it is a Name, others may find what is no text.
+            const taken = (await byWhom(pem, true)).length === names.length ? pem : withoutSubject();
+            expect(await byWhom(taken, true)).toEqual(names);
+            expect(readByPeculiar(taken)).toEqual(read);
+            return;
+          }
+          if (read.code !== "malformed-csr" || !(await oracles["@peculiar/x509"](pem))) return;
+          if (!(await oracles.openssl(pem))) return;
+          seen.malformed++;
+          expect(read.message).toMatch(strictness);
+        }),
+        { numRuns: 400 },
+      );
+      expect(seen.taken).toBeGreaterThan(10);
+      expect(seen.malformed).toBeGreaterThan(3);
+    });
+
+    test("oddities", async () => {
+      expect(await differences(csrOddities, false)).toEqual(listed(refusedElsewhere));
+    });
+  },
+);
