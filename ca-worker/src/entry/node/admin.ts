@@ -4,8 +4,16 @@ import type { Answer, NodeBindings } from "./answer.ts";
 
 /** The routes for those who look after the CA. */
 export function adminRoutes(registry: Registry): Hono {
+  // Written once for all who ask meanwhile: on the API's own port strangers may ask, and it costs more than any other answer.
+  let writing: Promise<string> | undefined;
+  const write = () => {
+    writing ??= registry.metrics().finally(() => {
+      writing = undefined;
+    });
+    return writing;
+  };
   return new Hono().get("/metrics", async (context) =>
-    context.body(await registry.metrics(), 200, { "content-type": registry.contentType, "cache-control": "no-store" }),
+    context.body(await write(), 200, { "content-type": registry.contentType, "cache-control": "no-store" }),
   );
 }
 
