@@ -66,6 +66,8 @@ describe("every environment of wrangler.jsonc", () => {
     // As it stands it is a template, and says so before anybody deploys it.
     expect(placeholdersOf(worker)).not.toEqual([]);
     expect(worker.preview_urls).toBe(false);
+    // Request headers hold tokens.
+    expect(worker.observability?.logs?.invocation_logs).toBe(false);
   });
 
   test("gives the Worker types that its own idea of the bindings agrees with", async () => {
