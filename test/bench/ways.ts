@@ -9,7 +9,8 @@ const ways = {
   [`batches of ${batchSize}, 2 at once`]: (clients: Clients, workloads: Workloads) =>
     clients.ask(640 / batchSize, 2, () => workloads.batch(batchSize)),
 };
-const warmUps = 5;
+// Until the optimizing compilers are done with what is hot.
+const warmUps = 8;
 
 /** Seconds of CPU that a server takes for a certificate, by the way of asking, one list of rounds each. */
 export async function measureWays(

@@ -22,7 +22,8 @@ const maxHeldCharacters = 64 * 1024;
 
 /**
  * Lets the lines of one turn of the event loop out together, because a write costs more than the lines in it: a tenth of
- * a certificate in a batch. Whoever answers a request flushes first, so that no answer leaves before its lines.
+ * a certificate in a batch. Whoever answers a request flushes first, so that no answer leaves before its lines: what a kill
+ * takes with it are lines on certificates that nobody got.
  */
 export function holdLines(out: (text: string) => void): { write(line: string): void; flush(): void } {
   let held = "";
