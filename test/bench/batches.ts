@@ -9,7 +9,7 @@ import { agentServiceAccount, caConfig } from "../support/ca-config.ts";
 import { startCaProcess } from "../support/ca-process.ts";
 import { makeNode, makePod, TokenIssuer } from "../support/token-issuer.ts";
 import { makeWorkFolder } from "../support/work-folder.ts";
-import { cpuSecondsOf, median } from "./cpu.ts";
+import { median, threadSecondsOf } from "./cpu.ts";
 
 const workloads = 500;
 const rounds = 5;
@@ -82,7 +82,7 @@ async function oneRun(
     nodeToken: { current: () => nodeToken, nodeUid: () => undefined },
   });
   const issue = createIssue({ client, bundles, ttlSeconds: undefined, deps });
-  const caBefore = await cpuSecondsOf(ca.pid);
+  const caBefore = await threadSecondsOf(ca.pid);
   const cpuBefore = process.cpuUsage();
   const start = performance.now();
   await Promise.all(
@@ -92,7 +92,7 @@ async function oneRun(
   );
   const all = performance.now() - start;
   const { user, system } = process.cpuUsage(cpuBefore);
-  const caSeconds = (await cpuSecondsOf(ca.pid)) - caBefore;
+  const caSeconds = (await threadSecondsOf(ca.pid)) - caBefore;
   client.close();
   agenda.stop();
   return { agent: (user + system) / 1_000 / tokens.length, ca: (caSeconds * 1_000) / tokens.length, all };
