@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 // Most of their time they wait: for a page to follow, for a timeout, for an agent to look again.
-const patient = ["test/agent/{page,mounted-directory,restart}.test.ts", "test/integration/proxy.test.ts"];
+const patient = ["test/agent/{doctor-ca,page,mounted-directory,restart}.test.ts", "test/integration/proxy.test.ts"];
 const realPrograms = { testTimeout: 60_000, hookTimeout: 120_000 };
 
 export default defineConfig({
@@ -44,7 +44,7 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts", ...patient],
           ...realPrograms,
           // Most of their time they wait for certificates to grow old.
-          maxWorkers: 3,
+          maxWorkers: 4,
           sequence: { groupOrder: 3 },
         },
       },
