@@ -13,6 +13,7 @@ export default defineConfig({
           name: "unit",
           include: ["{shared,ca-worker,node-agent}/src/**/*.test.ts"],
           testTimeout: 20_000,
+          maxWorkers: "100%",
           sequence: { groupOrder: 0 },
         },
       },
