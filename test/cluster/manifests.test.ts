@@ -1,7 +1,7 @@
 /** The chart and what is made from it, held against a real API server, the programs' own settings, and each other. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseConfig } from "@signet/ca/config";
+import { type Config, parseConfig } from "@signet/ca/config";
 import { settings } from "@signet/node-agent/settings";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
@@ -29,8 +29,10 @@ const render = async (...more: string[]) => parseManifests(await renderChart(...
 
 const pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
 const elsewhere = set("ca.enabled=false", "agent.caUrl=https://ca.example.com:8443");
+const toldMore = ["--values", join(import.meta.dirname, "manifests/ca-values.yaml")];
 const valueSets = {
   "as it comes": [],
+  "with a CA that is told more": toldMore,
   "with a CA elsewhere": elsewhere,
   "with a CA elsewhere at two URLs": set(
     "ca.enabled=false",
@@ -99,8 +101,7 @@ describe("the chart", () => {
 
   it("configures the CA with what it accepts", async () => {
     const manifests = await render(...valueSets["with all that is off"]);
-    const config = parseConfig(find(manifests, "ConfigMap", "signet-ca").data?.["ca.jsonc"] ?? "", "ca.jsonc");
-    expect(config).toMatchObject({
+    expect(configOf(manifests)).toMatchObject({
       trustDomain: "cluster.local",
       authority: { store: `kubernetes:${system}/signet-authority` },
       issuers: [
@@ -109,6 +110,46 @@ describe("the chart", () => {
       ],
       nodeBinding: { agents: [`${system}/signet-node-agent`] },
     });
+  });
+
+  it("hands further members of the CA's configuration on as they are", async () => {
+    const config = configOf(await render(...toldMore));
+    expect(config).toMatchObject({
+      authority: { store: `kubernetes:${system}/signet-authority` },
+      issuers: [{ issuer: "in-cluster" }, { issuer: "https://old.example.com", keys: "file:/etc/issuers/old.json" }],
+      trustDomains: [{ name: "edge.example.com" }, { name: "other.example.com" }],
+      nodeBinding: { agents: [`${system}/signet-node-agent`, "elsewhere/signet-node-agent"] },
+      policy: {
+        default: "deny",
+        rules: [{ name: "no-admins" }, { name: "teams", maxTtl: 43_200 }],
+        denyLists: ["file:/etc/deny-list/deny.json", "https://security.example.com/deny.json?a=1&b=2"],
+      },
+      rateLimits: { perNode: { certificates: 600, per: 60 }, perIssuer: { certificates: 1_000_000, per: 3_600 } },
+      audit: { sinks: [{ type: "log" }, { type: "https", authorization: "env:AUDIT_AUTHORIZATION", required: true }] },
+    });
+    expect(configOf(await render(...set("ca.config.nodeBinding=off"))).nodeBinding).toBe("off");
+    const misspelt = await render(...toldMore, ...set("ca.config.policy.defualt=deny"));
+    expect(() => configOf(misspelt)).toThrow("policy.defualt");
+  });
+
+  it("gives the CA variables and volumes, which it can only read", async () => {
+    const manifests = await render(...toldMore);
+    const { containers, volumes } = podOf(manifests, "Deployment", "signet-ca");
+    const [{ env, volumeMounts } = { env: [], volumeMounts: [] }] = containers;
+    expect(env).toEqual([
+      { name: "AUDIT_AUTHORIZATION", valueFrom: { secretKeyRef: { name: "audit", key: "authorization" } } },
+    ]);
+    expect(volumeMounts).toEqual([
+      { name: "config", mountPath: "/etc/signet", readOnly: true },
+      { name: "deny-list", mountPath: "/etc/deny-list", readOnly: true },
+      { name: "issuers", mountPath: "/etc/issuers", readOnly: true },
+    ]);
+    expect(volumes).toMatchObject([{ name: "config" }, { name: "deny-list" }, { name: "issuers" }]);
+  });
+
+  it("lets the CA out on the port of https, to audit sinks and deny lists", async () => {
+    const { egress } = find(await render(...toldMore), "NetworkPolicy", "signet-ca").spec ?? {};
+    expect(egress).toContainEqual({ ports: expect.arrayContaining([{ protocol: "TCP", port: 443 }]) });
   });
 
   it("starts new pods of the CA for a new configuration, and only for that", async () => {
@@ -120,6 +161,7 @@ describe("the chart", () => {
     expect(before).toMatch(/^[0-9a-f]{16}$/);
     expect(await hash("ca.replicas=3")).toBe(before);
     expect(await hash("ca.leaf.maxTtl=12h")).not.toBe(before);
+    expect(await hash("ca.config.policy.default=deny")).not.toBe(before);
   });
 
   it("has tokens brought in secrets where the API server knows that", async () => {
@@ -148,6 +190,12 @@ describe("rights", () => {
     ]);
   });
 
+  it("of the CA are those to the authorities of its further trust domains in its namespace, too", async () => {
+    const { rules } = find(await render(...toldMore), "Role", "signet-ca");
+    const secrets = { apiGroups: [""], resources: ["secrets"], verbs: ["get"] };
+    expect(rules).toContainEqual({ ...secrets, resourceNames: ["signet-authority", "edge-authority"] });
+  });
+
   it("are none without the CA, and the agent has no token for the API server", async () => {
     const manifests = await render(...elsewhere);
     expect(manifests.filter(({ kind }) => /Role|Binding/.test(kind))).toEqual([]);
@@ -157,7 +205,7 @@ describe("rights", () => {
 
 describe("pods", () => {
   it("of the CA are admitted where pods are restricted", async () => {
-    const spec = podOf(await render(), "Deployment", "signet-ca");
+    const spec = podOf(await render(...toldMore), "Deployment", "signet-ca");
     await apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "signet-ca", namespace: restricted } });
     const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "ca", namespace: restricted }, spec } as Manifest;
     expect(await dryRun([pod], restricted)).toBe("");
@@ -218,6 +266,16 @@ describe("values", () => {
     { value: "ca.issuers[0].name=x", says: "at '/ca/issuers/0'" },
     { value: "ca.issuers[0].issuer=https://oidc.example.com", says: "missing property 'keys'" },
     { value: "ca.issuers[0].keys=discovery,ca.issuers[0].issuer=in-cluster", says: "/ca/issuers/0/keys" },
+    { value: "ca.config.polici.default=deny", says: "at '/ca/config': additional properties 'polici' not allowed" },
+    { value: "ca.config.authority.store=file:a", says: "at '/ca/config': additional properties 'authority' not" },
+    { value: "ca.config.leaf.maxTtl=1h", says: "at '/ca/config': additional properties 'leaf' not allowed" },
+    { value: "ca.config.policy=deny", says: "at '/ca/config/policy': got string, want object" },
+    { value: "ca.env[0].value=x", says: "at '/ca/env/0': missing property 'name'" },
+    { value: "ca.volumes[0].name=a,ca.volumes[0].hostPath.path=/", says: "additional properties 'hostPath' not" },
+    { value: "ca.volumes[0].name=config,ca.volumes[0].secret.secretName=a", says: "a volume called config" },
+    { value: "ca.volumeMounts[0].readOnly=false", says: "at '/ca/volumeMounts/0/readOnly'" },
+    { value: "ca.volumeMounts[0].subPath=a", says: "additional properties 'subPath' not allowed" },
+    { value: "ca.volumeMounts[0].name=a,ca.volumeMounts[0].mountPath=/etc/signet/a", says: "take another directory" },
     { value: "agent.ttl=soon", says: "at '/agent/ttl': 'soon' does not match" },
     { value: "ca.leaf.maxTtl=", says: "/ca/leaf/maxTtl" },
     { value: "agent.logLevel=loud", says: "/agent/logLevel" },
@@ -235,6 +293,11 @@ describe("values", () => {
     await expect(renderChart(...set(value))).rejects.toThrow(says);
   });
 });
+
+/** What the CA makes of its configuration. @throws SignetError `config-invalid` */
+function configOf(manifests: readonly Manifest[]): Config {
+  return parseConfig(find(manifests, "ConfigMap", "signet-ca").data?.["ca.jsonc"] ?? "", "ca.jsonc");
+}
 
 function podOf(manifests: readonly Manifest[], kind: string, name: string): PodSpec {
   const spec = find(manifests, kind, name).spec?.template?.spec;

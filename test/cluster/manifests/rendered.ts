@@ -12,6 +12,7 @@ interface Rule {
 interface Container {
   readonly name: string;
   readonly env?: readonly { readonly name: string }[];
+  readonly volumeMounts?: readonly unknown[];
   readonly securityContext?: Readonly<Record<string, unknown>>;
 }
 

@@ -23,14 +23,30 @@ signet-ca.{{ .Release.Namespace }}.svc
 {{- range .Values.ca.issuers -}}
 {{- $issuers = append $issuers (merge (dict) . (dict "audiences" (list $.Values.audience))) -}}
 {{- end -}}
-{{- dict
+{{- $further := .Values.ca.config | default dict -}}
+{{- $agents := dict "agents" (list (printf "%s/signet-node-agent" .Release.Namespace)) -}}
+{{- merge (dict
   "trustDomain" .Values.trustDomain
   "authority" (dict "store" (printf "kubernetes:%s/signet-authority" .Release.Namespace))
   "issuers" $issuers
-  "nodeBinding" (dict "agents" (list (printf "%s/signet-node-agent" .Release.Namespace)))
+  "nodeBinding" ($further.nodeBinding | default $agents)
   "leaf" .Values.ca.leaf
-  "trustBundle" (dict "refreshHint" .Values.ca.refreshHint)
+  "trustBundle" (dict "refreshHint" .Values.ca.refreshHint))
+  (omit $further "nodeBinding")
   | toPrettyJson -}}
+{{- end -}}
+
+{{/* The Secrets of its authorities in this namespace, that of each further trust domain too. */}}
+{{- define "signet.ca.authorities" -}}
+{{- $names := list "signet-authority" -}}
+{{- $here := printf "kubernetes:%s/" .Release.Namespace -}}
+{{- range (.Values.ca.config | default dict).trustDomains -}}
+{{- $store := dig "authority" "store" "" . | toString -}}
+{{- if hasPrefix $here $store -}}
+{{- $names = append $names (trimPrefix $here $store) -}}
+{{- end -}}
+{{- end -}}
+{{- $names | toJson -}}
 {{- end -}}
 
 {{- define "signet.checks" -}}
@@ -45,6 +61,16 @@ signet-ca.{{ .Release.Namespace }}.svc
 {{- end -}}
 {{- if not (or .Values.agent.sharedSocket.enabled .Values.agent.csi.enabled) -}}
 {{- fail "agent.csi.enabled: false, and so is agent.sharedSocket.enabled; nobody could ask for anything" -}}
+{{- end -}}
+{{- range .Values.ca.volumes -}}
+{{- if eq .name "config" -}}
+{{- fail "ca.volumes: the chart has a volume called config; give yours another name" -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.ca.volumeMounts -}}
+{{- if regexMatch "^/etc/signet(/|$)" .mountPath -}}
+{{- fail (printf "ca.volumeMounts: %s: in /etc/signet is the CA's configuration; take another directory" .mountPath) -}}
+{{- end -}}
 {{- end -}}
 {{- with .Values.agent.updateStrategy.rollingUpdate -}}
 {{- if not (has (toString (.maxSurge | default 0)) (list "0" "0%")) -}}
