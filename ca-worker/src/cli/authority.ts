@@ -11,7 +11,8 @@ import { podCluster } from "../entry/node/kubernetes/access.ts";
 import { ensureAuthority } from "../entry/node/kubernetes/first-authority.ts";
 import type { SecretStore } from "../entry/node/kubernetes/secret-store.ts";
 import { createLogger } from "../entry/node/log.ts";
-import { authorityPath, nodePlatform, secretStore } from "../entry/node/platform.ts";
+import { nodePlatform, secretStore } from "../entry/node/platform.ts";
+import { pathAt } from "../entry/node/text-sources.ts";
 import { configFlag, configFlagHelp, readConfig } from "./config-file.ts";
 
 interface Options {
@@ -64,7 +65,7 @@ Secret NAME-root-key, as on the first start of \`serve\`.`,
       if (secret !== undefined) return initInCluster(secret, trustDomain, options);
       // Loaded here only: @peculiar/x509 takes longer than the whole start of `serve`.
       const { initAuthority, rootKeyPath } = await import("../authority/make/init.ts");
-      const path = store.startsWith("file:") ? authorityPath(folder, store) : undefined;
+      const path = store.startsWith("file:") ? pathAt(folder, store) : undefined;
       const keyPath = options.rootKey ?? (path === undefined ? undefined : rootKeyPath(path));
       if (keyPath === undefined && options.discardRootKey !== true) {
         throw new SignetError(

@@ -1,12 +1,12 @@
 import type { Platform } from "../../compose.ts";
 import { awsSecretOfStore, secretOfStore } from "../../config/location.ts";
-import { awsSecret } from "../../entry/aws/secret.ts";
 import { openRateLimiter } from "../../entry/cloudflare/rate-limiter.ts";
 import { openSink } from "../../entry/cloudflare/sinks.ts";
-import { openText } from "../../entry/cloudflare/text-sources.ts";
+import { openText as openWorkerText } from "../../entry/cloudflare/text-sources.ts";
 import { type ClusterOptions, podCluster } from "../../entry/node/kubernetes/access.ts";
 import { createLogger } from "../../entry/node/log.ts";
 import { nodePlatform } from "../../entry/node/platform.ts";
+import { openText } from "../../entry/node/text-sources.ts";
 import type { TextSource } from "../../text-source.ts";
 
 export const platformNames = ["node", "workers", "lambda"] as const;
@@ -55,8 +55,7 @@ export function checkedPlatform({ name, folder, online, cluster }: LookOptions):
   }
   const { fetchTrusting: _, ...withoutPod } = { ...node, clusterIssuer: undefined };
   if (name === "lambda") {
-    const open: Platform["open"] = (location) =>
-      /^(?:env|file):/.test(location) ? node.open(location) : awsSecret(location, process.env, node);
+    const open: Platform["open"] = (location) => openText(location, { ...node, folder, environment: process.env });
     return {
       platform: { ...node, clusterIssuer: undefined, open },
       look: (location) => {
@@ -69,7 +68,7 @@ export function checkedPlatform({ name, folder, online, cluster }: LookOptions):
   return {
     platform: {
       ...withoutPod,
-      open: (location) => openText(env, location),
+      open: (location) => openWorkerText(env, location),
       openSink: (sink) => openSink(env, sink),
       openRateLimiter: (binding, rate) => openRateLimiter(env, binding, rate, logger),
     },

@@ -15,7 +15,7 @@ import { type ClusterOptions, clusterAccess } from "../../entry/node/kubernetes/
 import { ApiServer } from "../../entry/node/kubernetes/api-server.ts";
 import { discoverClusterIssuer } from "../../entry/node/kubernetes/cluster-issuer.ts";
 import { SecretStore } from "../../entry/node/kubernetes/secret-store.ts";
-import { authorityPath } from "../../entry/node/platform.ts";
+import { pathAt } from "../../entry/node/text-sources.ts";
 import { fetchText } from "../../fetch-text.ts";
 import type { Finding } from "./finding.ts";
 import type { Place } from "./places.ts";
@@ -125,7 +125,7 @@ async function probeAuthority(
     found.push({ level: "warning", message: `the chain of the active authority ${id} ends on ${end}` });
   }
   if (location.startsWith("file:") && document.authorities.some(({ key }) => key.kind === "plain")) {
-    const { mode } = await stat(authorityPath(folder, location));
+    const { mode } = await stat(pathAt(folder, location));
     if ((mode & 0o077) !== 0) {
       const octal = (mode & 0o777).toString(8).padStart(4, "0");
       found.push({ level: "warning", message: `the file has mode ${octal} and holds a signing key; chmod 600 it` });
@@ -137,7 +137,7 @@ async function probeAuthority(
 /** As `serve` does on its first start. */
 async function willBeMade(location: string, { folder, production }: ProbeOptions): Promise<boolean> {
   if (production || !location.startsWith("file:")) return false;
-  return stat(authorityPath(folder, location)).then(
+  return stat(pathAt(folder, location)).then(
     () => false,
     (error: NodeJS.ErrnoException) => error.code === "ENOENT",
   );

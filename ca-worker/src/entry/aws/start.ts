@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Clock, Fetch, SetTimer } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { createApp } from "../../app.ts";
@@ -10,10 +10,9 @@ import { problemResponse } from "../../respond/problem.ts";
 import { within } from "../../time-limit.ts";
 import { nodeCrypto } from "../node/crypto.ts";
 import { createFetchTrusting } from "../node/fetch-trusting.ts";
-import { environmentSource, fileSource } from "../node/text-sources.ts";
+import { openText } from "../node/text-sources.ts";
 import type { Served } from "./handler.ts";
 import type { LambdaLogger } from "./log.ts";
-import { awsSecret } from "./secret.ts";
 
 export interface StartOptions {
   readonly environment: Environment;
@@ -44,11 +43,7 @@ export async function start(options: StartOptions): Promise<Served> {
       fetchTrusting: createFetchTrusting(),
       logger,
       crypto: nodeCrypto,
-      open(location) {
-        if (location.startsWith("env:")) return environmentSource(location.slice("env:".length), environment);
-        if (location.startsWith("file:")) return fileSource(resolve(folder, location.slice("file:".length)));
-        return awsSecret(location, environment, { fetch, clock });
-      },
+      open: (location) => openText(location, options),
       clusterIssuer: undefined,
     });
     const app = createApp(composed);
@@ -86,7 +81,7 @@ async function readConfig(environment: Environment, folder: string): Promise<{ t
 
 /** What cannot be had now is told by its own log line, and asked for again by the requests that need it. */
 async function preload({ authorities, issuers }: Composed, setTimer: SetTimer): Promise<void> {
-  const loading = [...[...authorities].map((source) => source.current()), ...issuers.map(({ keys }) => keys.warm())];
+  const loading = [authorities.refresh(), ...issuers.map(({ keys }) => keys.warm())];
   await within(preloadMs, setTimer, Promise.allSettled(loading), tooLong).catch(() => undefined);
 }
 

@@ -8,8 +8,5 @@ const maxIssuers = 16;
  * request, which has itself waited for no more than it needed.
  */
 export async function preload({ authorities, issuers }: Composed): Promise<void> {
-  await Promise.allSettled([
-    ...[...authorities].map((source) => source.current()),
-    ...issuers.slice(0, maxIssuers).map(({ keys }) => keys.warm()),
-  ]);
+  await Promise.allSettled([authorities.refresh(), ...issuers.slice(0, maxIssuers).map(({ keys }) => keys.warm())]);
 }

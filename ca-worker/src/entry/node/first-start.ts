@@ -8,7 +8,8 @@ import { authoritiesOf } from "../../config/trust-domains.ts";
 import type { Config } from "../../config.ts";
 import type { ClusterOptions } from "./kubernetes/access.ts";
 import { ensureAuthority } from "./kubernetes/first-authority.ts";
-import { authorityPath, secretStore } from "./platform.ts";
+import { secretStore } from "./platform.ts";
+import { pathAt } from "./text-sources.ts";
 
 /** Gets the issuers' keys. An issuer that is down can come back; a file that is missing or wrong has to be mended now. */
 export async function warmKeys({ issuers }: Config, source: string, made: readonly Issuer[]): Promise<void> {
@@ -37,7 +38,7 @@ export async function makeFirstAuthorities(
       const { patienceSeconds } = cluster;
       await ensureAuthority({ store, logger, patienceSeconds, keepRootKey: true, trustDomain });
     }
-    if (location.startsWith("file:")) await makeFirstFile(authorityPath(folder, location), trustDomain, logger);
+    if (location.startsWith("file:")) await makeFirstFile(pathAt(folder, location), trustDomain, logger);
   }
 }
 

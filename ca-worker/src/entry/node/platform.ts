@@ -1,10 +1,8 @@
-import { resolve } from "node:path";
 import type { Logger } from "@signet/shared/deps";
 import type { ClusterIssuer, Platform } from "../../compose.ts";
 import { inCluster } from "../../config/issuer.ts";
 import { secretOfStore } from "../../config/location.ts";
 import type { Config } from "../../config.ts";
-import { awsSecret } from "../aws/secret.ts";
 import { systemTimer } from "../timer.ts";
 import { nodeCrypto } from "./crypto.ts";
 import { createFetchTrusting } from "./fetch-trusting.ts";
@@ -12,7 +10,7 @@ import { type ClusterOptions, clusterAccess } from "./kubernetes/access.ts";
 import { ApiServer } from "./kubernetes/api-server.ts";
 import { discoverClusterIssuer } from "./kubernetes/cluster-issuer.ts";
 import { SecretStore } from "./kubernetes/secret-store.ts";
-import { environmentSource, fileSource } from "./text-sources.ts";
+import { openText } from "./text-sources.ts";
 
 export interface NodePlatformOptions {
   /** The folder of the configuration, which `file:` paths are relative to. */
@@ -35,18 +33,9 @@ export function nodePlatform({ folder, logger, cluster, clusterIssuer }: NodePla
     logger,
     crypto: nodeCrypto,
     open: (location) =>
-      location.startsWith("env:")
-        ? environmentSource(location.slice("env:".length), process.env)
-        : (secretStore(location, cluster) ??
-          awsSecret(location, process.env, outside) ??
-          (location.startsWith("file:") ? fileSource(authorityPath(folder, location)) : undefined)),
+      secretStore(location, cluster) ?? openText(location, { ...outside, folder, environment: process.env }),
     clusterIssuer,
   };
-}
-
-/** The path of a `file:` location. */
-export function authorityPath(folder: string, location: string): string {
-  return resolve(folder, location.replace(/^file:/, ""));
 }
 
 /**
