@@ -2,6 +2,7 @@ import type { Clock, Fetch } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { isLoopbackHost } from "@signet/shared/url";
 import { AwsV4Signer } from "aws4fetch";
+import { readBoundedText } from "../bounded-text.ts";
 import type { CredentialSource, Environment } from "./credentials.ts";
 
 /** What calls to AWS need of a platform. */
@@ -45,7 +46,7 @@ export class AwsRefusal extends Error {
 const timeoutMs = 2_000;
 const pausesMs = [50, 250] as const;
 // A secret is at most 64 KiB, in JSON at most six times that.
-const maxAnswerCharacters = 512 * 1024;
+const maxAnswerBytes = 512 * 1024;
 
 /**
  * Calls an operation. What can pass by itself is tried again: a connection that died while the function was frozen,
@@ -111,11 +112,10 @@ async function send(
     });
     status = response.status;
     named = response.headers.get("x-amzn-errortype");
-    text = await response.text();
+    text = await readBoundedText(response, maxAnswerBytes);
   } catch (error) {
     return unavailable(url, describe(error), error);
   }
-  if (text.length > maxAnswerCharacters) return unavailable(url, `answers more than ${maxAnswerCharacters} characters`);
   const answer = readObject(text);
   if (status === 200) return answer ?? unavailable(url, "answers no JSON object");
   return new AwsRefusal(errorName(named ?? answer?.__type), status);

@@ -216,7 +216,11 @@ describe("a secret as a text", () => {
     { what: "binary data", body: JSON.stringify({ SecretBinary: "AAAA" }), says: "SecretString" },
     { what: "no object", body: '"text"', says: "no JSON object" },
     { what: "no JSON", body: "SECRET {", says: "no JSON object" },
-    { what: "too much", body: JSON.stringify({ SecretString: "x".repeat(600_000) }), says: "characters" },
+    {
+      what: "too much",
+      body: JSON.stringify({ SecretString: "x".repeat(600_000) }),
+      says: "an answer of more than 524288 bytes",
+    },
   ])("cannot be $what", async ({ body, says }) => {
     answers = [{ status: 200, body }];
     const error = await read().catch((caught: unknown) => caught);
