@@ -1,5 +1,6 @@
 import type { Clock, Fetch } from "@signet/shared/deps";
 import { SignetError } from "@signet/shared/errors";
+import { heldText } from "../held-text.ts";
 import type { TextSource } from "../text-source.ts";
 import type { AuditEvent } from "./event.ts";
 import type { AuditSink } from "./sink.ts";
@@ -15,8 +16,6 @@ export interface HttpsSinkOptions {
 
 // About half a MiB.
 const maxEvents = 500;
-// As often as everything else that is kept outside; a secret that was replaced is also read again when it is refused.
-const rereadSeconds = 30;
 // The receiver would say the same to the same events again.
 const refusals: readonly number[] = [400, 413, 415, 422];
 
@@ -28,21 +27,13 @@ export function httpsSink({ url, authorization, timeoutSeconds, fetch, clock }: 
   // A query may hold what is not meant for logs.
   const { origin, pathname } = new URL(url);
   const name = `${origin}${pathname}`;
-  let held: { readonly value: string; readonly readAt: number } | undefined;
-
-  async function authorize(source: TextSource): Promise<string> {
-    if (held === undefined || clock() - held.readAt > rereadSeconds) {
-      held = { value: headerValue(await source.read()), readAt: clock() };
-    }
-    return held.value;
-  }
-
+  const held = authorization && heldText(authorization, clock, requireHeaderValue);
   return {
     name,
     maxEvents,
     async send(events: readonly AuditEvent[]) {
       const headers = new Headers({ "content-type": "application/x-ndjson" });
-      if (authorization !== undefined) headers.set("authorization", await authorize(authorization));
+      if (held !== undefined) headers.set("authorization", await held.read());
       const response = await fetch(url, {
         method: "POST",
         headers,
@@ -55,7 +46,7 @@ export function httpsSink({ url, authorization, timeoutSeconds, fetch, clock }: 
       await response.body?.cancel();
       if (response.ok) return;
       const { status } = response;
-      if (status === 401 || status === 403) held = undefined;
+      if (status === 401 || status === 403) held?.drop();
       if (refusals.includes(status)) throw new SignetError("internal", `${name} refuses the events: ${status}`);
       throw failure(`${name} answers ${status}`);
     },
@@ -63,9 +54,8 @@ export function httpsSink({ url, authorization, timeoutSeconds, fetch, clock }: 
 }
 
 /** Never quoted in a message: it is a secret. */
-function headerValue(text: string): string {
-  const value = text.trim();
-  if (/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value)) return value;
+function requireHeaderValue(text: string): void {
+  if (/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text)) return;
   throw failure("what is kept as authorization is no value for a header: it must be one line of printable ASCII");
 }
 

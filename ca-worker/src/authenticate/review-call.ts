@@ -2,6 +2,7 @@ import type { Clock, Fetch } from "@signet/shared/deps";
 import { SignetError } from "@signet/shared/errors";
 import { parseStrictJson } from "@signet/shared/strict-json";
 import { readBoundedText } from "../bounded-text.ts";
+import { heldText } from "../held-text.ts";
 import type { TextSource } from "../text-source.ts";
 
 /** {@link Fetch} that trusts the certificate authorities in a PEM text and no others. */
@@ -24,8 +25,6 @@ export interface ReviewCallOptions {
 const defaultTimeoutMs = 3_000;
 // The groups and extras of an account.
 const maxAnswerBytes = 256 * 1024;
-// As often as everything else that is kept outside; what was replaced is also read again when it is refused.
-const rereadSeconds = 30;
 const retrySeconds = 2;
 const maxRetrySeconds = 30;
 
@@ -35,7 +34,7 @@ const maxRetrySeconds = 30;
  */
 export function reviewCall({ url, token, connect, clock, timeoutMs = defaultTimeoutMs }: ReviewCallOptions) {
   const place = `${url.replace(/\/$/, "")}/apis/authentication.k8s.io/v1/tokenreviews`;
-  const reviewer = heldText(token, clock);
+  const reviewer = heldText(token, clock, requireToken);
   const roots = "caCertificate" in connect ? heldText(connect.caCertificate, clock) : undefined;
 
   async function send(init: RequestInit): Promise<Response> {
@@ -50,7 +49,7 @@ export function reviewCall({ url, token, connect, clock, timeoutMs = defaultTime
       const response = await send({
         method: "POST",
         headers: {
-          authorization: `Bearer ${headerSafe(await reviewer.read())}`,
+          authorization: `Bearer ${await reviewer.read()}`,
           "content-type": "application/json",
           accept: "application/json",
         },
@@ -80,30 +79,9 @@ function statusIn(text: string): unknown {
   return status;
 }
 
-/** A text that is read again now and then; one that can't be read goes on counting as it was. */
-function heldText(source: TextSource, clock: Clock) {
-  let held: { readonly text: string; readonly readAt: number } | undefined;
-  return {
-    async read(): Promise<string> {
-      if (held !== undefined && clock() - held.readAt <= rereadSeconds) return held.text;
-      const before = held;
-      try {
-        held = { text: (await source.read()).trim(), readAt: clock() };
-      } catch (error) {
-        if (before === undefined) throw error;
-        held = { ...before, readAt: clock() };
-      }
-      return held.text;
-    },
-    drop(): void {
-      held = undefined;
-    },
-  };
-}
-
 // Checked before it goes into a header, so that no error can be about its characters.
-function headerSafe(token: string): string {
-  if (/^[\w.~+/=-]+$/.test(token)) return token;
+function requireToken(text: string): void {
+  if (/^[\w.~+/=-]+$/.test(text)) return;
   throw new SignetError("source-unavailable", "what is kept as the reviewer's token is no token");
 }
 
