@@ -1,10 +1,10 @@
 import type { Clock, Fetch, Logger, SetTimer } from "@signet/shared/deps";
 import { configError } from "@signet/shared/faults";
 import type { AppDeps } from "./app.ts";
-import { type OpenAudit, openAudit } from "./audit/open.ts";
 import type { AuditSink } from "./audit/sink.ts";
 import type { FetchTrusting } from "./authenticate/review-call.ts";
 import { TokenVerifier } from "./authenticate/service-account.ts";
+import { type ComposedAudit, composeAudit } from "./compose/audit.ts";
 import { composeAuthorities } from "./compose/authorities.ts";
 import { composeIssuers } from "./compose/issuers.ts";
 import { composePolicy } from "./compose/policy.ts";
@@ -53,8 +53,8 @@ export interface Platform {
   waitUntil?(work: Promise<unknown>): void;
 }
 
-/** {@link OpenAudit.auditSinks}: whoever ends an instance, or lets it freeze, flushes them first. */
-export type Composed = AppDeps & OpenAudit;
+/** {@link ComposedAudit.auditSinks}: whoever ends an instance, or lets it freeze, flushes them first. */
+export type Composed = AppDeps & ComposedAudit;
 
 /**
  * Everything the app needs, from a valid configuration and a platform.
@@ -67,7 +67,7 @@ export function compose(config: Config, source: string, platform: Platform): Com
   const issuers = composeIssuers(config, platform, faults);
   const policy = composePolicy(config, platform, faults);
   const limits = composeRateLimits(config, platform, faults);
-  const audit = openAudit(config.audit, platform, faults);
+  const audit = composeAudit(config, platform, faults);
   if (authorities === undefined || faults.length > 0) throw configError(source, faults);
 
   return {

@@ -46,9 +46,12 @@ export async function fetchText(
       cacheControl: response.headers.get("cache-control") ?? undefined,
     };
   } catch (error) {
-    // Without the query, in which a signed URL has its secret.
-    const place = url.replace(/\?.*/s, "");
     const { message, cause = error } = asSignetError(error, "source-unavailable");
-    throw new SignetError("source-unavailable", `${place}: ${message}`, { cause });
+    throw new SignetError("source-unavailable", `${withoutQuery(url)}: ${message}`, { cause });
   }
+}
+
+/** What to call a URL in messages: the query is where a signed one has its secret. */
+export function withoutQuery(url: string): string {
+  return url.replace(/\?.*/s, "");
 }

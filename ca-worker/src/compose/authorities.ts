@@ -4,19 +4,14 @@ import { AuthoritySources } from "../authority/sources.ts";
 import type { Platform } from "../compose.ts";
 import { authoritiesOf } from "../config/trust-domains.ts";
 import type { Config } from "../config.ts";
+import { textAt } from "./text-at.ts";
 
 /** Adds to `faults`, and gives undefined, where a store is of no kind that the platform has. */
-export function composeAuthorities(
-  config: Config,
-  { clock, crypto, logger, open }: Platform,
-  faults: string[],
-): AuthoritySources | undefined {
+export function composeAuthorities(config: Config, platform: Platform, faults: string[]): AuthoritySources | undefined {
+  const { clock, crypto, logger } = platform;
   const [own, ...others] = authoritiesOf(config).map(({ trustDomain, store: location, path }) => {
-    const store = open(location);
-    if (store === undefined) {
-      faults.push(`${path}: "${location}" cannot be used on this platform`);
-      return undefined;
-    }
+    const store = textAt(platform, location, path, faults);
+    if (store === undefined) return undefined;
     return new AuthoritySource({
       ...{ store, crypto, clock, logger },
       trustDomain: TrustDomain.parse(trustDomain),

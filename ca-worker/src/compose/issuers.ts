@@ -11,6 +11,7 @@ import { NamePatterns } from "../authorize/name-patterns.ts";
 import type { Platform } from "../compose.ts";
 import { inCluster, type NodeBinding, type TokenReviewConfig } from "../config/issuer.ts";
 import type { Config, IssuerConfig } from "../config.ts";
+import { textAt } from "./text-at.ts";
 
 /** The issuers of a configuration. Adds to `faults` what this platform can't do, and leaves such issuers out. */
 export function composeIssuers(config: Config, platform: Platform, faults: string[]): Issuer[] {
@@ -33,7 +34,7 @@ export function composeIssuers(config: Config, platform: Platform, faults: strin
         keys: source.keys,
         review:
           issuer.tokenReview &&
-          composeReview(issuer.tokenReview, issuer.audiences, `issuers.${index}`, platform, faults),
+          composeReview(issuer.tokenReview, issuer.audiences, `issuers.${index}.tokenReview`, platform, faults),
       },
     ];
   });
@@ -81,19 +82,16 @@ function composeReview(
   { url, token, caCertificate, cacheTtl }: TokenReviewConfig,
   audiences: readonly string[],
   path: string,
-  { clock, crypto, fetch, fetchTrusting, open }: Platform,
+  platform: Platform,
   faults: string[],
 ): TokenReview | undefined {
-  const openAs = (name: string, location: string) => {
-    const source = open(location);
-    if (source === undefined) faults.push(`${path}.tokenReview.${name}: "${location}" cannot be used on this platform`);
-    return source;
-  };
-  const reviewer = openAs("token", token);
-  const roots = caCertificate === undefined ? undefined : openAs("caCertificate", caCertificate);
+  const { clock, crypto, fetch, fetchTrusting } = platform;
+  const reviewer = textAt(platform, token, `${path}.token`, faults);
+  const roots =
+    caCertificate === undefined ? undefined : textAt(platform, caCertificate, `${path}.caCertificate`, faults);
   if (caCertificate !== undefined && fetchTrusting === undefined) {
     const way = "leave it out, and reach the API server under a name with a public certificate";
-    faults.push(`${path}.tokenReview.caCertificate: this platform knows public certificate authorities only; ${way}`);
+    faults.push(`${path}.caCertificate: this platform knows public certificate authorities only; ${way}`);
   }
   if (reviewer === undefined) return undefined;
   const connect = roots && fetchTrusting ? { fetchTrusting, caCertificate: roots } : { fetch };

@@ -6,8 +6,9 @@ import { type LeafLimits, type Rule, RuleTable } from "../authorize/rules.ts";
 import type { Platform } from "../compose.ts";
 import { inCluster } from "../config/issuer.ts";
 import type { Config } from "../config.ts";
-import { fetchText } from "../fetch-text.ts";
+import { fetchText, withoutQuery } from "../fetch-text.ts";
 import type { TextSource } from "../text-source.ts";
+import { textAt } from "./text-at.ts";
 
 /** The policy of a configuration. Adds to `faults` what this platform can't do. */
 export function composePolicy(config: Config, platform: Platform, faults: string[]): Policy {
@@ -22,9 +23,11 @@ export function composePolicy(config: Config, platform: Platform, faults: string
     ownDnsNames: new Set(platform.ownDnsNames),
     unmatched: policy.default === "allow" ? { ...limits, dnsNames: [] } : "nothing",
     denyLists: policy.denyLists.flatMap((place, index) => {
-      const text = openDenyList(place, platform);
-      if (text === undefined) faults.push(`policy.denyLists.${index}: "${place}" cannot be used on this platform`);
-      return text === undefined ? [] : new DenyListSource({ ...platform, name: nameOf(place), text });
+      if (/^https?:/.test(place)) {
+        return new DenyListSource({ ...platform, name: withoutQuery(place), text: urlSource(platform.fetch, place) });
+      }
+      const text = textAt(platform, place, `policy.denyLists.${index}`, faults);
+      return text === undefined ? [] : new DenyListSource({ ...platform, name: place, text });
     }),
   };
 }
@@ -49,17 +52,6 @@ function composeRule(rule: Config["policy"]["rules"][number], limits: LeafLimits
       dnsNames: rule.dnsNames.map(DnsTemplate.parse),
     },
   };
-}
-
-const isUrl = (place: string) => /^https?:/.test(place);
-
-function openDenyList(place: string, { fetch, open }: Platform): TextSource | undefined {
-  return isUrl(place) ? urlSource(fetch, place) : open(place);
-}
-
-/** Without the query, in which a signed URL has its secret. */
-function nameOf(place: string): string {
-  return isUrl(place) ? place.replace(/\?.*/s, "") : place;
 }
 
 // A request for a certificate waits for it. 100,000 UIDs are 4 MB.

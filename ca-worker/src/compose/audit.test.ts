@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { makeLogger } from "../../../test/support/test-logger.ts";
+import type { AuditSink } from "../audit/sink.ts";
 import type { Platform } from "../compose.ts";
+import type { SinkConfig } from "../config/audit.ts";
 import { webCrypto } from "../webcrypto.ts";
-import { openAudit } from "./open.ts";
-import type { AuditSink } from "./sink.ts";
+import { composeAudit } from "./audit.ts";
 
 const queue: AuditSink = { name: "queue AUDIT", maxEvents: 50, send: async () => {} };
 const platform: Platform = {
@@ -20,12 +21,12 @@ const https = { type: "https", url: "https://siem.example/in", timeout: 3, requi
 describe("the sinks that a configuration names", () => {
   test("are opened, and required where it says so; the log is none of them", () => {
     const faults: string[] = [];
-    const sinks = [
+    const sinks: SinkConfig[] = [
       { type: "log" },
       { ...https, authorization: "env:SIEM" },
       { type: "queue", binding: "AUDIT", required: false },
-    ] as const;
-    const { auditSinks } = openAudit({ sinks }, { ...platform, openSink: () => queue }, faults);
+    ];
+    const { auditSinks } = composeAudit({ audit: { sinks } }, { ...platform, openSink: () => queue }, faults);
     expect(faults).toEqual([]);
     expect(auditSinks.map(({ status }) => status)).toMatchObject([
       { name: "https://siem.example/in", required: true },
@@ -35,12 +36,12 @@ describe("the sinks that a configuration names", () => {
 
   test("are faults where the platform has them not: no CA starts with less of a record than it was to keep", () => {
     const faults: string[] = [];
-    const sinks = [
+    const sinks: SinkConfig[] = [
       { type: "queue", binding: "AUDIT", required: true },
       { type: "analytics", binding: "FIGURES" },
       { ...https, authorization: "kv:A/b" },
-    ] as const;
-    openAudit({ sinks }, platform, faults);
+    ];
+    composeAudit({ audit: { sinks } }, platform, faults);
     expect(faults).toEqual([
       'audit.sinks.0.binding: there is no queue "AUDIT" on this platform',
       'audit.sinks.1.binding: there is no analytics "FIGURES" on this platform',
