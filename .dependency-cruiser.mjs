@@ -1,4 +1,4 @@
-/** Who may import whom: the direction of design §2 and the layers inside each package. */
+/** Who may import whom: the direction between packages and the layers inside each package. */
 const forbid = (name, comment, from, to) => ({ name, comment, severity: "error", from, to });
 
 // Unit tests stand beside their source, and what they share stands in test/support.
@@ -38,7 +38,7 @@ export default {
     ),
     forbid(
       "core-is-free-of-node",
-      "the same CA runs on workerd, Lambda and Node (design §2)",
+      "the same CA runs on workerd, Lambda and Node",
       {
         path: "^(ca-worker|shared)/src",
         pathNot: ["^ca-worker/src/(entry/(node|aws)|entry/lambda\\.ts|cli|authority/make)", "\\.test\\.ts$"],
@@ -47,16 +47,19 @@ export default {
     ),
     forbid(
       "x509-is-in-no-start-up-path",
-      "@peculiar/x509 takes 0.4 s to import (design §8)",
+      "@peculiar/x509 takes 0.4 s to import",
       { path: "^(ca-worker|node-agent|shared)/src", pathNot: ["^ca-worker/src/authority/make/", "\\.test\\.ts$"] },
       { path: "node_modules/(@peculiar|reflect-metadata)" },
     ),
     forbid(
       "steps-meet-in-issue",
-      "authenticate, request, authorize, sign and respond know types, never each other",
-      { path: "^ca-worker/src/(authenticate|request|authorize|respond)/", pathNot: "\\.test\\.ts$" },
+      "the steps of an issuance know types, never each other",
       {
-        path: "^ca-worker/src/(authenticate|request|authorize|sign|respond)/",
+        path: "^ca-worker/src/(authenticate|rate-limit|authorize|repeat|request|audit|respond)/",
+        pathNot: "\\.test\\.ts$",
+      },
+      {
+        path: "^ca-worker/src/(authenticate|rate-limit|authorize|repeat|request|audit|sign|respond)/",
         pathNot: ["^ca-worker/src/$1/", "^ca-worker/src/request/public-key\\.ts$"],
         dependencyTypesNot: ["type-only"],
       },

@@ -8,7 +8,7 @@ import { keyKinds, leafLife, policyCheck, policySchema } from "./config/policy.t
 import { rateLimitsSchema } from "./config/rate-limits.ts";
 import { authoritySchema, trustDomainsCheck, trustDomainsSchema } from "./config/trust-domains.ts";
 
-/** The configuration of the CA, one document on every platform (design §7). */
+/** The configuration of the CA, one document on every platform. */
 const members = v.strictObject({
   trustDomain,
   authority: authoritySchema,

@@ -13,7 +13,7 @@ const rounds = 7;
 const perRound = 320;
 const batchSize = 64;
 
-/** The four operations of design §8 and nothing else: RS256 verify, SPKI import, P-256 verify, P-256 sign. */
+/** The cryptography of a certificate and nothing else: RS256 verify, SPKI import, P-256 verify, P-256 sign. */
 async function bareOperations(issuer: TokenIssuer): Promise<() => Promise<unknown>> {
   const { subtle } = crypto;
   const ecdsa = { name: "ECDSA", namedCurve: "P-256" };

@@ -67,7 +67,7 @@ export async function authenticate(tokens: Tokens, verifier: TokenVerifier): Pro
   return authenticateWorkload(tokens.workload, agent, verifier);
 }
 
-/** Both tokens must be of one cluster and one node, and an agent can't vouch for itself (design §4, node binding). */
+/** Both tokens must be of one cluster and one node, and an agent can't vouch for itself (node binding). */
 function bindToNode(workload: VerifiedToken, agent: VerifiedToken, agents: ReadonlySet<string>): void {
   if (workload.issuer !== agent.issuer) throw notEntitled("the two tokens are of different issuers");
   if (agents.has(accountOf(workload))) throw notEntitled("an agent's token is no workload's token");

@@ -25,7 +25,7 @@ export const inCluster = "in-cluster";
 
 const agentAccount = v.pipe(v.string(), v.regex(/^[a-z0-9-]+\/[a-z0-9.-]+$/, "must be namespace/service-account"));
 
-/** Whose agents vouch for the nodes that workloads run on (design §4). */
+/** Whose agents vouch for the nodes that workloads run on. */
 export const nodeBindingSchema = v.union(
   [
     v.literal("off"),

@@ -34,7 +34,7 @@ export interface MadeAuthority {
 const algorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
 const signingAlgorithm = { name: "ECDSA", hash: "SHA-256" } as const;
 
-/** Makes a root and an issuing authority under it, two tiers as design §5 has them; the keys are P-256. */
+/** Makes a root and an issuing authority under it, so that the root's key can be kept off line; the keys are P-256. */
 export async function makeAuthority(options: MakeOptions): Promise<MadeAuthority> {
   const { trustDomain, now, rootLifeSeconds = 3_650 * day, issuingLifeSeconds = 365 * day } = options;
   const id = new Date(now * 1000).toISOString().slice(0, 10).replaceAll("-", "");
