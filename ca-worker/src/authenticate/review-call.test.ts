@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { SignetError } from "@signet/shared/errors";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type FakeApiServer, startFakeApiServer, type Trick } from "../../../test/support/api-server.ts";
@@ -130,6 +131,19 @@ describe("a TokenReview", () => {
     // Once the right one is there it works at once.
     state.roots = roots;
     expect(await review()).toEqual(status);
+  });
+
+  test("is not taken from a server that Node's own list knows, where the certificate authority's place is empty", async () => {
+    const known = getCACertificates("default");
+    setDefaultCACertificates([roots]);
+    try {
+      const { state, review } = bench();
+      state.roots = "";
+      await expect(review()).rejects.toEqual(unavailable("DEPTH_ZERO_SELF_SIGNED_CERT"));
+      expect(api.requests).toEqual([]);
+    } finally {
+      setDefaultCACertificates(known);
+    }
   });
 
   test("is not led elsewhere by a redirect, neither of both tokens", async () => {

@@ -36,8 +36,9 @@ export function createFetchTrusting(): FetchTrusting {
 
 function makeAgent(rootsPem: string, keepAlive: boolean): Agent {
   return new Agent({
-    ...{ ca: rootsPem, keepAlive, maxSockets, timeout: idleTimeoutMs },
-    // Whatever NODE_TLS_REJECT_UNAUTHORIZED says; and `ca` takes the place of every other root.
+    // In an array it takes the place of every other root also where it is empty.
+    ...{ ca: [rootsPem], keepAlive, maxSockets, timeout: idleTimeoutMs },
+    // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
     rejectUnauthorized: true,
     minVersion: "TLSv1.2",
   });

@@ -70,8 +70,9 @@ export class ApiServer {
       const response = await new Promise<IncomingMessage>((resolve, reject) => {
         request(
           {
-            ...{ host, port, method, path, signal, ca },
-            // Whatever NODE_TLS_REJECT_UNAUTHORIZED says; and `ca` takes the place of every other root.
+            // In an array `ca` takes the place of every other root also where it is empty.
+            ...{ host, port, method, path, signal, ca: [ca] },
+            // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
             rejectUnauthorized: true,
             minVersion: "TLSv1.2",
             // A call now and then: a connection that is kept would be dead as often as not.
