@@ -136,10 +136,23 @@ describe("events that nobody waits for", () => {
     const { delivery, sends } = bench();
     delivery.add(event("first"));
     await turn();
-    for (let n = 0; n < 10_002; n++) delivery.add(event(`${n}`));
+    for (let n = 0; n < 10_002; n++) delivery.add({ ...event(`${n}`), event: "signed" } as AuditEvent);
     expect(delivery.status).toMatchObject({ waiting: 10_000, dropped: 2 });
     await sends[0]?.answer();
     expect(sends[1]?.ids).toHaveLength(500);
+  });
+
+  test("of refusals, which anybody can cause, leave half of the room to those of certificates", async () => {
+    const { delivery, sends } = bench();
+    delivery.add(event("first"));
+    await turn();
+    for (let n = 0; n < 10_000; n++) delivery.add(event(`${n}`));
+    expect(delivery.status).toMatchObject({ waiting: 5_000, dropped: 5_000 });
+    const signed = { ...event("signed"), event: "signed" } as AuditEvent;
+    delivery.add(signed);
+    expect(delivery.status).toMatchObject({ waiting: 5_001, dropped: 5_000 });
+    for (let n = 0; n < 11; n++) await sends[n]?.answer();
+    expect(sends.at(-1)?.ids).toEqual(["signed"]);
   });
 
   test("hold nothing up when the sink will never have them: they are counted as lost", async () => {

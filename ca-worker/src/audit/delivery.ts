@@ -43,6 +43,8 @@ interface Lane {
 
 // An event is about 1 KiB: what an outage may cost in memory.
 const maxWaiting = 10_000;
+// Anybody can be refused as often as he likes: that must not push out the records of certificates.
+const maxWaitingRefusals = maxWaiting / 2;
 // How long to leave a sink alone that just failed; whoever needs it now asks all the same.
 const cooldownSeconds = 1;
 // Where every request delivers its own, nobody comes later to try for it.
@@ -100,7 +102,7 @@ export class Delivery {
   /** Delivers an event when it can be. */
   add(event: AuditEvent): void {
     const lane = this.#laneOf(event);
-    if (lane.waiting.length >= maxWaiting) {
+    if (lane.waiting.length >= (event.event === "refused" ? maxWaitingRefusals : maxWaiting)) {
       this.#dropped++;
       return;
     }

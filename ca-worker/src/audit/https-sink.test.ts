@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
+import { SignetError } from "@signet/shared/errors";
 import { afterEach, describe, expect, test } from "vitest";
 import type { TextSource } from "../text-source.ts";
 import type { AuditEvent } from "./event.ts";
@@ -117,6 +118,15 @@ describe("the https sink", () => {
     secret = "three";
     time.now += 31;
     expect(await next()).toBe("three");
+  });
+
+  test("events wait for an authorization that could never be read, rather than being lost", async () => {
+    const { url, got } = await receiver(204);
+    const sink = sinkTo(url, { read: () => Promise.reject(new SignetError("source-unavailable", "cannot be read")) });
+    await expect(sink.send([event("a")])).rejects.toMatchObject({
+      ...{ name: "SignetError", retryAfterSeconds: 5, message: expect.stringContaining("cannot be read") },
+    });
+    expect(got).toEqual([]);
   });
 
   test.each(["", "two\nlines", "gr\u00fc\u00df", "\u0000"])(

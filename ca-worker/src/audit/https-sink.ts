@@ -1,5 +1,5 @@
 import type { Clock, Fetch } from "@signet/shared/deps";
-import { SignetError } from "@signet/shared/errors";
+import { asSignetError, SignetError } from "@signet/shared/errors";
 import { heldText } from "../held-text.ts";
 import type { TextSource } from "../text-source.ts";
 import type { AuditEvent } from "./event.ts";
@@ -33,7 +33,7 @@ export function httpsSink({ url, authorization, timeoutSeconds, fetch, clock }: 
     maxEvents,
     async send(events: readonly AuditEvent[]) {
       const headers = new Headers({ "content-type": "application/x-ndjson" });
-      if (held !== undefined) headers.set("authorization", await held.read());
+      if (held !== undefined) headers.set("authorization", await held.read().catch(passing));
       const response = await fetch(url, {
         method: "POST",
         headers,
@@ -57,6 +57,11 @@ export function httpsSink({ url, authorization, timeoutSeconds, fetch, clock }: 
 function requireHeaderValue(text: string): void {
   if (/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text)) return;
   throw failure("what is kept as authorization is no value for a header: it must be one line of printable ASCII");
+}
+
+/** A place that cannot be read now may be read later: the events wait for it. */
+function passing(error: unknown): never {
+  throw failure(asSignetError(error, "source-unavailable").message, error);
 }
 
 function failure(message: string, cause?: unknown): SignetError {
