@@ -1,22 +1,18 @@
-import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { RequestListener } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Listening, startHttp } from "../../test/support/listening.ts";
 import { fetchText } from "./fetch-text.ts";
 
 const secret = "sig=0123456789";
-let server: Server;
+let server: Listening;
 let answer: RequestListener;
 let base: string;
 
 beforeAll(async () => {
-  server = createServer((request, response) => answer(request, response));
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  server = await startHttp((request, response) => answer(request, response));
+  base = server.url;
 });
-afterAll(() => {
-  server.closeAllConnections();
-  server.close();
-});
+afterAll(() => server.stop());
 
 const read = (options: { readonly etag?: string; readonly timeoutMs?: number } = {}) =>
   fetchText(fetch, `${base}/deny.json?${secret}`, {

@@ -1,5 +1,4 @@
-import { createServer, request as httpRequest, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { request as httpRequest } from "node:http";
 import {
   batchAnswer,
   certificate as certificateSchema,
@@ -13,6 +12,7 @@ import { decodeSinglePem } from "@signet/shared/pem";
 import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeCsr, makeKey, publicKeyDer } from "../support/csr.ts";
+import { type Listening, startHttp } from "../support/listening.ts";
 import { until } from "../support/poll.ts";
 import { makeNode, makePod } from "../support/token-issuer.ts";
 import { type Bench, plainSockets, platforms, sleepId, startBench } from "./platforms.ts";
@@ -52,15 +52,11 @@ const item = async ({ issuer, sleep }: Bench, more: object = {}) => ({
 });
 
 const deniedPod = makePod("foo", "sleep", makeNode("node-2"));
-let denyList: Server;
+let denyList: Listening;
 beforeAll(async () => {
-  denyList = createServer((_, response) => response.end(JSON.stringify({ podUids: [deniedPod.pod.uid] })));
-  await new Promise<void>((done) => denyList.listen(0, "127.0.0.1", done));
+  denyList = await startHttp((_, response) => response.end(JSON.stringify({ podUids: [deniedPod.pod.uid] })));
 });
-afterAll(() => {
-  denyList.close();
-  denyList.closeAllConnections();
-});
+afterAll(() => denyList.stop());
 
 /** Of which nothing shows where no test asks for it. */
 const policy = () => ({
@@ -72,7 +68,7 @@ const policy = () => ({
       dnsNames: ["{serviceAccount}.{namespace}.svc"],
     },
   ],
-  denyLists: [`http://127.0.0.1:${(denyList.address() as AddressInfo).port}/deny.json`],
+  denyLists: [`${denyList.url}/deny.json`],
 });
 
 describe.each(platforms)("batches on %s", (platform) => {

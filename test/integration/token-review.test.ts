@@ -1,5 +1,3 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import type { Certificate, Problem } from "@signet/shared/ca-api";
@@ -9,6 +7,7 @@ import { caConfig } from "../support/ca-config.ts";
 import { type RunningCa, startCaProcess } from "../support/ca-process.ts";
 import { startCaInWorkerd } from "../support/ca-workerd.ts";
 import { makeCsr } from "../support/csr.ts";
+import { startHttp } from "../support/listening.ts";
 import { makeNode, makePod, type PodIdentity, TokenIssuer } from "../support/token-issuer.ts";
 import { makeWorkFolder, type WorkFolder } from "../support/work-folder.ts";
 
@@ -69,23 +68,16 @@ async function onNode(): Promise<Running> {
 /** In workerd: an API server that it reaches without one, and a token in a secret. */
 async function inWorkerd(): Promise<Running> {
   const cluster: Cluster = { review: () => ({}), isDown: false };
-  const server = createServer(async (request, response) => {
+  const server = await startHttp(async (request, response) => {
     const { spec } = (await json(request)) as { spec: ReviewSpec };
     if (cluster.isDown || request.headers.authorization !== "Bearer rev1ewer") request.socket.destroy();
     else response.writeHead(201).end(JSON.stringify({ kind: "TokenReview", spec, status: cluster.review(spec) }));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  const tokenReview = { url: `http://127.0.0.1:${port}`, token: "env:REVIEWER" };
+  const tokenReview = { url: server.url, token: "env:REVIEWER" };
   const ca = await startCaInWorkerd({
     ...{ folder: folder.path, config: configured(tokenReview), secrets: { REVIEWER: "rev1ewer" } },
   });
-  const closed = () =>
-    new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  return { ca, cluster, stop: () => ca.stop().then(closed) };
+  return { ca, cluster, stop: () => ca.stop().then(server.stop) };
 }
 
 describe.each([

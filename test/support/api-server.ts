@@ -1,10 +1,10 @@
-import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { listening } from "./listening.ts";
+import { makeServerCertificate } from "./server-certificate.ts";
 
 export interface ApiObject {
   metadata: {
@@ -57,23 +57,19 @@ export interface FakeApiServer {
 }
 
 export async function startFakeApiServer(folder: string): Promise<FakeApiServer> {
-  const [key, certificate] = [join(folder, "api.key"), join(folder, "ca.crt")];
-  const subject = ["-subj", "/CN=kubernetes", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"];
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  execFileSync("openssl", ["req", "-x509", ...curve, ...subject, "-keyout", key, "-out", certificate], {
-    stdio: "ignore",
-  });
+  const { certificate, key } = makeServerCertificate(folder, "kubernetes");
+  copyFileSync(certificate, join(folder, "ca.crt"));
   writeFileSync(join(folder, "token"), "first-token");
 
   let version = 0;
   const server = createServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (request, response) => {
     void answer(request, response);
   });
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
+  const { port, stop } = await listening(server);
   const fake: FakeApiServer = {
     environment: {
       KUBERNETES_SERVICE_HOST: "127.0.0.1",
-      KUBERNETES_SERVICE_PORT: String((server.address() as AddressInfo).port),
+      KUBERNETES_SERVICE_PORT: String(port),
     },
     folder,
     objects: new Map(),
@@ -83,11 +79,7 @@ export async function startFakeApiServer(folder: string): Promise<FakeApiServer>
     issuer: "https://kubernetes.default.svc.cluster.local",
     keys: { keys: [] },
     review: () => ({ authenticated: false, user: {}, error: "[invalid bearer token]" }),
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    stop,
   };
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,7 +1,7 @@
-import { createServer, type IncomingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingHttpHeaders } from "node:http";
 import { type AuditEvent, auditEvent } from "@signet/ca/audit/event";
 import * as v from "valibot";
+import { startHttp } from "./listening.ts";
 
 /** A collector of logs, as audit events are posted to. */
 export interface EventReceiver {
@@ -22,7 +22,7 @@ export async function startEventReceiver(): Promise<EventReceiver> {
   const headers: IncomingHttpHeaders[] = [];
   let text = "";
   let status = 204;
-  const server = createServer((request, response) => {
+  const server = await startHttp((request, response) => {
     let body = "";
     request.setEncoding("utf8").on("data", (part: string) => {
       body += part;
@@ -36,9 +36,8 @@ export async function startEventReceiver(): Promise<EventReceiver> {
       response.writeHead(status).end();
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/events`,
+    url: `${server.url}/events`,
     events,
     headers,
     text: () => text,
@@ -50,9 +49,6 @@ export async function startEventReceiver(): Promise<EventReceiver> {
       headers.splice(0);
       text = "";
     },
-    stop() {
-      server.closeAllConnections();
-      return new Promise((resolve) => server.close(() => resolve()));
-    },
+    stop: server.stop,
   };
 }

@@ -1,4 +1,5 @@
 import { createServer } from "node:http";
+import { listening } from "./listening.ts";
 
 export interface HttpBackend {
   readonly port: number;
@@ -24,16 +25,6 @@ export async function startHttpBackend(): Promise<HttpBackend> {
   });
   // Closing a connection at the moment in which an Envoy sends a request on it would look like a fault of the mesh.
   server.keepAliveTimeout = 0;
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the backend has no port");
-  return {
-    port: address.port,
-    requests: () => requests,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  const { port, stop } = await listening(server);
+  return { port, requests: () => requests, stop };
 }

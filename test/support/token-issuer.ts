@@ -1,8 +1,8 @@
 import { createHmac, randomUUID } from "node:crypto";
 import { rename, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { toBase64Url } from "@signet/shared/base64";
 import { CompactSign, calculateJwkThumbprint, exportJWK, exportSPKI, generateKeyPair, type JWK } from "jose";
+import { startHttp } from "./listening.ts";
 
 export const kubernetesIssuer = "https://kubernetes.default.svc.cluster.local";
 export const caAudience = "signet-ca";
@@ -106,21 +106,14 @@ export class TokenIssuer {
   /** Serves the key set on 127.0.0.1, for a CA that is configured with a URL. */
   async serveJwks(): Promise<{ readonly url: string; readonly requests: () => number; stop(): Promise<void> }> {
     let requests = 0;
-    const server = createServer((_request, response) => {
+    const { url, stop } = await startHttp((_request, response) => {
       requests++;
       response.setHeader("content-type", "application/json").end(JSON.stringify(this.jwks));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("the key server has no port");
     return {
-      url: `http://127.0.0.1:${address.port}/openid/v1/jwks`,
+      url: `${url}/openid/v1/jwks`,
       requests: () => requests,
-      stop: () =>
-        new Promise((resolve) => {
-          server.close(() => resolve());
-          server.closeAllConnections();
-        }),
+      stop,
     };
   }
 }

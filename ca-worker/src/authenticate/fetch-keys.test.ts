@@ -1,32 +1,27 @@
-import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { RequestListener } from "node:http";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type Listening, startHttp } from "../../../test/support/listening.ts";
 import { discoverJwkSet, fetchJwkSet, isAllowedKeyUrl } from "./fetch-keys.ts";
 
 const unavailable = expect.objectContaining({ name: "SignetError", code: "issuer-unavailable" });
 const jwks = { keys: [{ kty: "EC" }] };
 
 describe("keys over HTTP", () => {
-  let server: Server;
+  let server: Listening;
   let base: string;
   let requests: string[];
   let routes: Record<string, RequestListener>;
   beforeAll(async () => {
-    server = createServer((request, response) => {
+    server = await startHttp((request, response) => {
       requests.push(request.url ?? "");
       const route = routes[request.url ?? ""];
       if (route === undefined) response.writeHead(404).end("{}");
       else route(request, response);
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    base = server.url;
   });
-  afterAll(async () => {
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
-    await closed;
-  });
+  afterAll(() => server.stop());
   beforeEach(() => {
     requests = [];
     routes = {};

@@ -1,12 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { SignetError } from "@signet/shared/errors";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type FakeApiServer, startFakeApiServer, type Trick } from "../../../test/support/api-server.ts";
+import { startHttp } from "../../../test/support/listening.ts";
 import { freePort } from "../../../test/support/ports.ts";
 import { createFetchTrusting } from "../entry/node/fetch-trusting.ts";
 import { reviewCall } from "./review-call.ts";
@@ -148,16 +147,13 @@ describe("a TokenReview", () => {
 
   test("is not led elsewhere by a redirect, neither of both tokens", async () => {
     const seen: string[] = [];
-    const server = createServer((request, response) => {
+    const { url: plain, stop } = await startHttp((request, response) => {
       seen.push(request.url ?? "");
       response.writeHead(307, { location: "/elsewhere" }).end();
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const plain = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     await expect(bench({ url: plain, fetch }).review()).rejects.toEqual(unavailable("answers 307"));
     expect(seen).toEqual(["/apis/authentication.k8s.io/v1/tokenreviews"]);
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await stop();
   });
 
   test("is asked for again on a new connection where a kept one is dead", async () => {

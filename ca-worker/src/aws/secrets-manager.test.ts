@@ -1,6 +1,6 @@
-import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingHttpHeaders } from "node:http";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type Listening, startHttp } from "../../../test/support/listening.ts";
 import { type Environment, environmentCredentials } from "./credentials.ts";
 import type { AwsDeps } from "./json-service.ts";
 import { parseSecretName, type SecretName } from "./secret-name.ts";
@@ -54,13 +54,13 @@ interface Seen {
 }
 
 describe("a secret as a text", () => {
-  let server: Server;
+  let server: Listening;
   let endpoint: string;
   let answers: (Answer | "reset" | "silent")[] = [];
   let seen: Seen[] = [];
   let pauses: number[] = [];
   beforeAll(async () => {
-    server = createServer((request, response) => {
+    server = await startHttp((request, response) => {
       let body = "";
       request.setEncoding("utf8").on("data", (part: string) => {
         body += part;
@@ -72,16 +72,12 @@ describe("a secret as a text", () => {
         else if (answer !== "silent") response.writeHead(answer?.status ?? 500, answer?.headers).end(answer?.body);
       });
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    endpoint = server.url;
   });
   afterEach(() => {
     [answers, seen, pauses] = [[], [], []];
   });
-  afterAll(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
+  afterAll(() => server.stop());
 
   const full: Environment = {
     AWS_ACCESS_KEY_ID: accessKeyId,

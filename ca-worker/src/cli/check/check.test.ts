@@ -1,10 +1,9 @@
 import { chmod, readFile, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { TrustDomain } from "@signet/shared/spiffe-id";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startFakeApiServer } from "../../../../test/support/api-server.ts";
+import { type Listening, startHttp } from "../../../../test/support/listening.ts";
 import { freePort } from "../../../../test/support/ports.ts";
 import { makeServerCertificate } from "../../../../test/support/server-certificate.ts";
 import { TokenIssuer } from "../../../../test/support/token-issuer.ts";
@@ -17,7 +16,7 @@ const day = 86_400;
 describe("check-config", () => {
   let folder: WorkFolder;
   let jwks: object;
-  let server: Server;
+  let server: Listening;
   let url: string;
   beforeAll(async () => {
     folder = await makeWorkFolder("check");
@@ -26,15 +25,14 @@ describe("check-config", () => {
     await write("jwks.json", JSON.stringify(jwks));
     await write("deny.json", '{"podUids": []}');
     await write("token", "a.b.c");
-    server = createServer((request, response) => {
+    server = await startHttp((request, response) => {
       response.statusCode = request.url === "/jwks" ? 200 : 500;
       response.end(JSON.stringify(jwks));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    url = server.url;
   });
   afterAll(async () => {
-    server.close();
+    await server.stop();
     await folder.remove();
   });
   const at = (name: string) => join(folder.path, name);

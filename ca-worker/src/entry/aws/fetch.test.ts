@@ -1,16 +1,16 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Listening, startHttp } from "../../../../test/support/listening.ts";
 import { fetchAfterThaw } from "./fetch.ts";
 
 describe("a fetch after the function was frozen", () => {
-  let server: Server;
+  let server: Listening;
   let url: string;
   const connections = new Set<Socket>();
   const dead = new Set<Socket>();
   let bodies: string[] = [];
   beforeEach(async () => {
-    server = createServer((request, response) => {
+    server = await startHttp((request, response) => {
       // What a connection looks like that the other end, or the NAT between, has forgotten.
       if (dead.has(request.socket)) {
         request.socket.resetAndDestroy();
@@ -26,13 +26,9 @@ describe("a fetch after the function was frozen", () => {
         response.end("ok");
       });
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    url = `${server.url}/`;
   });
-  afterEach(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
+  afterEach(() => server.stop());
   /** Leaves the client with one connection, which is dead. */
   const freeze = async () => {
     await (await fetch(url)).text();

@@ -1,10 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { caConfig } from "../../../../test/support/ca-config.ts";
 import { makeAuthorityText } from "../../../../test/support/ca-in-process.ts";
+import { type Listening, listening } from "../../../../test/support/listening.ts";
 import { TokenIssuer } from "../../../../test/support/token-issuer.ts";
 import { makeWorkFolder, type WorkFolder } from "../../../../test/support/work-folder.ts";
 import { systemTimer } from "../timer.ts";
@@ -100,6 +100,7 @@ describe("the configuration of the function", () => {
 
 describe("the init phase", () => {
   let server: Server;
+  let running: Listening;
   let requests: string[] = [];
   let hold = false;
   let endpoint: string;
@@ -110,13 +111,10 @@ describe("the init phase", () => {
       const isSecret = request.headers["x-amz-target"] === "secretsmanager.GetSecretValue";
       response.end(JSON.stringify(isSecret ? { SecretString: authority } : issuer.jwks));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    running = await listening(server);
+    endpoint = running.url;
   });
-  afterAll(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
+  afterAll(() => running.stop());
   beforeEach(() => {
     [requests, hold] = [[], false];
   });
