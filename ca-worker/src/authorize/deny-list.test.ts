@@ -26,11 +26,7 @@ describe("a deny list", () => {
 
   test("denies nobody else", () => {
     const list = {
-      spiffeIds: [
-        "spiffe://cluster.local/ns/foo/sa/Sleep",
-        "spiffe://cluster.local/ns/foo/sa/sleep2",
-        "spiffe://cluster.local",
-      ],
+      spiffeIds: ["spiffe://cluster.local/ns/foo/sa/Sleep", "spiffe://cluster.local/ns/foo/sa/sleep2"],
       tokenIds: ["workload-pod", "Workload-Token"],
       podUids: ["workload-token", "workload"],
       nodeUids: ["workload-pod", "agent-pod"],
@@ -57,6 +53,7 @@ describe("a deny list", () => {
     { rule: "an entry with a space at its end", text: '{"nodeUids": ["a "]}', fault: "nodeUids.0" },
     { rule: "an ID that is none", text: '{"spiffeIds": ["cluster.local/ns/foo"]}', fault: "spiffeIds.0" },
     { rule: "an ID that ends with a slash", text: '{"spiffeIds": ["spiffe://a/ns/foo/"]}', fault: "spiffeIds.0" },
+    { rule: "a trust domain, which no account is", text: '{"spiffeIds": ["spiffe://a"]}', fault: "spiffeIds.0: " },
   ])("is not used with $rule", ({ text, fault }) => {
     expect(() => parseDenyList(text)).toThrow(
       expect.objectContaining({ code: "source-unavailable", message: expect.stringContaining(fault) }),

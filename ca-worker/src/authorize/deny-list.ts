@@ -27,7 +27,11 @@ const spiffeIds = v.optional(
       v.string(),
       v.rawTransform<string, string>(({ dataset, addIssue, NEVER }) => {
         try {
-          return SpiffeId.parse(dataset.value).toString();
+          const id = SpiffeId.parse(dataset.value);
+          if (id.path !== "") return id.toString();
+          // Whoever wrote it meant to deny everybody of it, and would deny nobody.
+          addIssue({ message: "is a trust domain's own ID, which no account has; policy.default and rules deny many" });
+          return NEVER;
         } catch (error) {
           addIssue({ message: asSignetError(error, "malformed-spiffe-id").message });
           return NEVER;
