@@ -2,12 +2,13 @@ import type { Clients } from "./clients.ts";
 import { median, threadSecondsOf } from "./cpu.ts";
 import type { Workloads } from "./workloads.ts";
 
+const certificates = 640;
 const batchSize = 64;
 const ways = {
-  "1 at once": (clients: Clients, workloads: Workloads) => clients.ask(640, 1, () => workloads.single()),
-  "16 at once": (clients: Clients, workloads: Workloads) => clients.ask(640, 16, () => workloads.single()),
+  "1 at once": (clients: Clients, workloads: Workloads) => clients.ask(certificates, 1, () => workloads.single()),
+  "16 at once": (clients: Clients, workloads: Workloads) => clients.ask(certificates, 16, () => workloads.single()),
   [`batches of ${batchSize}, 2 at once`]: (clients: Clients, workloads: Workloads) =>
-    clients.ask(640 / batchSize, 2, () => workloads.batch(batchSize)),
+    clients.ask(certificates / batchSize, 2, () => workloads.batch(batchSize)),
 };
 // Until the optimizing compilers are done with what is hot.
 const warmUps = 8;
@@ -25,7 +26,7 @@ export async function measureWays(
     for (const [way, ask] of Object.entries(ways)) {
       const before = await threadSecondsOf(pid);
       await ask(clients, workloads);
-      if (round >= 0) found.get(way)?.push(((await threadSecondsOf(pid)) - before) / 640);
+      if (round >= 0) found.get(way)?.push(((await threadSecondsOf(pid)) - before) / certificates);
     }
     if (round >= 0) await afterRound();
   }

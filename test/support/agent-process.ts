@@ -77,13 +77,10 @@ export async function startAgent(
   kubelet?: { register(): Promise<unknown> },
 ): Promise<RunningAgent> {
   const { socket, adminUrl, program } = await launchAgent(options);
-  try {
-    if (kubelet !== undefined) await until("the registration", () => kubelet.register(), { giveUp: program.failure });
-    await untilOk("the agent", `${adminUrl}/readyz`, { giveUp: program.failure });
-  } catch (error) {
-    await program.stop();
-    throw error;
-  }
+  await program.ready(async (giveUp) => {
+    if (kubelet !== undefined) await until("the registration", () => kubelet.register(), giveUp);
+    await untilOk("the agent", `${adminUrl}/readyz`, giveUp);
+  });
   return {
     socket,
     adminUrl,

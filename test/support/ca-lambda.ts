@@ -45,12 +45,7 @@ export async function startCaInLambda(options: CaLambdaOptions): Promise<Running
     logFile: join(folder, "lambda.log"),
   });
   const url = `http://127.0.0.1:${port}`;
-  try {
-    await untilOk("the CA in Lambda", `${url}/readyz`, { giveUp: program.failure });
-  } catch (error) {
-    await program.stop();
-    throw error;
-  }
+  await program.ready((giveUp) => untilOk("the CA in Lambda", `${url}/readyz`, giveUp));
   return {
     ...{ url, pid: program.pid },
     tail: () => program.tail(),

@@ -36,12 +36,7 @@ export async function startCaProcess({ folder, config, port }: CaProcessOptions)
     logFile: join(folder, "signet-ca.log"),
   });
   const url = `http://${listen}`;
-  try {
-    await untilOk("the CA", `${url}/readyz`, { giveUp: program.failure });
-  } catch (error) {
-    await program.stop();
-    throw error;
-  }
+  await program.ready((giveUp) => untilOk("the CA", `${url}/readyz`, giveUp));
   return {
     url,
     pid: program.pid,

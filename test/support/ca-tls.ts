@@ -32,12 +32,7 @@ export async function startCaOverTls({ folder, config, node = process.execPath }
     env: plainEnvironment(),
     logFile: join(folder, "signet-ca.log"),
   });
-  try {
-    await until("the CA to serve", () => program.tail().includes("is serving on"), { giveUp: program.failure });
-  } catch (error) {
-    await program.stop();
-    throw error;
-  }
+  await program.ready((giveUp) => until("the CA to serve", () => program.tail().includes("is serving on"), giveUp));
   // By ALPN the client takes HTTP/2.
   const dispatcher = new Agent({ allowH2: true, connect: { ca: await readFile(certificate, "utf8") } });
   return {

@@ -51,12 +51,7 @@ export async function startCaInWorkerd(options: CaWorkerdOptions): Promise<Worke
     logFile: join(options.folder, "workerd.log"),
   });
   const url = `http://127.0.0.1:${port}`;
-  try {
-    await untilOk("the CA in workerd", `${url}/readyz`, { giveUp: program.failure });
-  } catch (error) {
-    await program.stop();
-    throw error;
-  }
+  await program.ready((giveUp) => untilOk("the CA in workerd", `${url}/readyz`, giveUp));
   return {
     ...{ url, port, authority, pid: program.pid },
     tail: () => program.tail(),

@@ -1,4 +1,4 @@
-import { until } from "./poll.ts";
+import { untilOk } from "./poll.ts";
 import { freePort } from "./ports.ts";
 import { Program } from "./processes.ts";
 import { pypiProgram } from "./pypi-program.ts";
@@ -27,7 +27,7 @@ export async function startMoto(logFolder: string): Promise<Moto> {
     env: process.env,
     logFile: `${logFolder}/moto.log`,
   });
-  await until("moto", async () => (await fetch(`${url}moto-api/`)).ok, { giveUp: program.failure });
+  await program.ready((giveUp) => untilOk("moto", `${url}moto-api/`, giveUp));
   return {
     url,
     async call(service, operation, input) {

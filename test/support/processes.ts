@@ -81,6 +81,16 @@ export class Program {
     return new Error(`${this.name} ended (${how}); the end of its log:\n${this.tail()}`);
   };
 
+  /** Waits for a program that was just started, by a poll that gives up with it; ends it where that fails. */
+  async ready(poll: (giveUp: { readonly giveUp: Program["failure"] }) => Promise<unknown>): Promise<void> {
+    try {
+      await poll({ giveUp: this.failure });
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
   tail(lines = 15): string {
     return readFileSync(this.logFile, "utf8").trimEnd().split("\n").slice(-lines).join("\n");
   }
