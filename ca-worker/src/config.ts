@@ -1,5 +1,6 @@
 import { configError, validateConfig } from "@signet/shared/faults";
 import * as v from "valibot";
+import { accountPathsCheck } from "./config/account-paths.ts";
 import { auditSchema } from "./config/audit.ts";
 import { readDocument } from "./config/document.ts";
 import { day, duration, trustDomain } from "./config/fields.ts";
@@ -35,7 +36,7 @@ const members = v.strictObject({
   audit: auditSchema,
 });
 
-export const configSchema = v.pipe(members, trustDomainsCheck(), policyCheck());
+export const configSchema = v.pipe(members, trustDomainsCheck(), accountPathsCheck(), policyCheck());
 /** Durations are in seconds. */
 export type Config = v.InferOutput<typeof configSchema>;
 export type IssuerConfig = Config["issuers"][number];

@@ -37,6 +37,27 @@ describe("the path of a service account's SPIFFE ID", () => {
     expect(id.toString()).toBe(`spiffe://example.org/ns/${namespace}/sa/${account}`);
   });
 
+  test.each<[string, string, boolean]>([
+    [defaultAccountPath, defaultAccountPath, false],
+    // Namespace "ns" of the second is any namespace of the first.
+    [defaultAccountPath, "/{namespace}/prod/sa/{serviceAccount}", true],
+    [defaultAccountPath, "/ns/{serviceAccount}/sa/{namespace}", true],
+    [defaultAccountPath, "/{namespace}/{serviceAccount}/sa/x", true],
+    [defaultAccountPath, "/{namespace}/prod/SA/{serviceAccount}", false],
+    [defaultAccountPath, "/{namespace}/{serviceAccount}", false],
+    [defaultAccountPath, "/cluster-1/{namespace}/sa/{serviceAccount}", false],
+    ["/a/{namespace}/{serviceAccount}", "/b/{namespace}/{serviceAccount}", false],
+    ["/a/{namespace}/{serviceAccount}", "/{namespace}/b/{serviceAccount}", true],
+    ["/A/{namespace}/{serviceAccount}", "/{namespace}/b/{serviceAccount}", false],
+    // Accounts may have dots, namespaces may not.
+    ["/a.b/{namespace}/{serviceAccount}", "/{namespace}/b/{serviceAccount}", false],
+    ["/a.b/{namespace}/{serviceAccount}", "/{serviceAccount}/b/{namespace}", true],
+    ["/constructor/{namespace}/{serviceAccount}", "/toString/{namespace}/{serviceAccount}", false],
+  ])("%s beside %s lets one account have another's ID: %s", (one, other, collides) => {
+    const [first, second] = [AccountPath.parse(one), AccountPath.parse(other)];
+    expect([first.collidesWith(second), second.collidesWith(first)]).toEqual([collides, collides]);
+  });
+
   test.each([
     "",
     "/",

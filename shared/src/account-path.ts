@@ -7,6 +7,12 @@ const accountPart = "{serviceAccount}";
 /** How a trust domain names service accounts unless told, as Istio does. */
 export const defaultAccountPath = `/ns/${namespacePart}/sa/${accountPart}`;
 
+// What either name may have in it (RFC 1123).
+const namesOf: ReadonlyMap<string, RegExp> = new Map([
+  [namespacePart, /^[a-z0-9-]+$/],
+  [accountPart, /^[a-z0-9.-]+$/],
+]);
+
 const anyTrustDomain = TrustDomain.parse("td");
 
 /**
@@ -44,6 +50,13 @@ export class AccountPath {
     return SpiffeId.fromSegments(trustDomain, fill(this.#segments, namespace, serviceAccount));
   }
 
+  /** Whether an account may have an ID by this form that another account has by the other, quite different one. */
+  collidesWith(other: AccountPath): boolean {
+    const others = other.#segments;
+    if (other.template === this.template || others.length !== this.#segments.length) return false;
+    return this.#segments.every((one, at) => mayBeSame(one, others[at] ?? ""));
+  }
+
   toString(): string {
     return this.template;
   }
@@ -53,6 +66,12 @@ function fill(segments: readonly string[], namespace: string, serviceAccount: st
   return segments.map((segment) =>
     segment === namespacePart ? namespace : segment === accountPart ? serviceAccount : segment,
   );
+}
+
+/** Whether two segments of forms can become the same; any two placeholders can. */
+function mayBeSame(one: string, other: string): boolean {
+  if (one === other || (namesOf.has(one) && namesOf.has(other))) return true;
+  return namesOf.get(one)?.test(other) ?? namesOf.get(other)?.test(one) ?? false;
 }
 
 function malformed(reason: string): SignetError {
