@@ -1,5 +1,6 @@
 import type { Clock, Fetch } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
+import { failureCode } from "../failure-code.ts";
 import { heldText } from "../held-text.ts";
 import type { TextSource } from "../text-source.ts";
 import type { AuditEvent } from "./event.ts";
@@ -70,7 +71,5 @@ function failure(message: string, cause?: unknown): SignetError {
 
 /** What a failed fetch says of itself; a message could quote a header. */
 function nameOf(error: unknown): string {
-  if (!(error instanceof Error)) return "no answer";
-  const { cause } = error;
-  return cause instanceof Error && "code" in cause ? String(cause.code) : error.name;
+  return failureCode(error) ?? (error instanceof Error ? error.name : "no answer");
 }

@@ -2,6 +2,7 @@ import type { Clock, Fetch } from "@signet/shared/deps";
 import { SignetError } from "@signet/shared/errors";
 import { parseStrictJson } from "@signet/shared/strict-json";
 import { readBoundedText } from "../bounded-text.ts";
+import { failureCode } from "../failure-code.ts";
 import { heldText } from "../held-text.ts";
 import type { TextSource } from "../text-source.ts";
 
@@ -99,9 +100,7 @@ function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return "no answer";
   // Nobody else ends a request of ours.
   if (error.name === "TimeoutError" || error.name === "AbortError") return "no answer in time";
-  const { cause } = error;
-  const code = [error, cause].flatMap((one) => (one instanceof Error && "code" in one ? [String(one.code)] : []))[0];
-  return code ?? error.name;
+  return failureCode(error) ?? error.name;
 }
 
 function retryAfter(response: Response): number {

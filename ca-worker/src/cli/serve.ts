@@ -5,10 +5,9 @@ import { isLoopbackHost } from "@signet/shared/url";
 import { Command, Option } from "commander";
 import { createLogger } from "../entry/node/log.ts";
 import { type Address, type Running, type ServeOptions, serve } from "../entry/node/serve.ts";
-import { parseDnsNames } from "../entry/node/tls-names.ts";
 import { type ObjectName, parseObjectName } from "../object-name.ts";
 import { configFlag, configFlagHelp, locating, readConfig } from "./config-file.ts";
-import { pairOf } from "./tls-flags.ts";
+import { pairOf, parseDnsNames } from "./tls-flags.ts";
 
 interface Options {
   readonly config?: string;

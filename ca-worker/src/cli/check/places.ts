@@ -1,3 +1,4 @@
+import { isUrl } from "../../authorize/deny-list-url.ts";
 import { inCluster } from "../../config/issuer.ts";
 import type { Config } from "../../config.ts";
 
@@ -25,9 +26,7 @@ export function placesOf({ trustDomain, authority, trustDomains, issuers, policy
     ...issuers.flatMap((issuer, at) => [...keysOf(issuer, `issuers.${at}`), ...reviewOf(issuer, `issuers.${at}`)]),
     ...policy.denyLists.map((place, at): Place => {
       const path = `policy.denyLists.${at}`;
-      return /^https?:/.test(place)
-        ? { path, kind: "deny-list-url", url: place }
-        : { path, kind: "deny-list", location: place };
+      return isUrl(place) ? { path, kind: "deny-list-url", url: place } : { path, kind: "deny-list", location: place };
     }),
     ...audit.sinks.flatMap((sink, at): Place[] => {
       if (sink.type !== "https" || sink.authorization === undefined) return [];

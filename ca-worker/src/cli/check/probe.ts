@@ -10,13 +10,14 @@ import { JwkSet } from "../../authenticate/jwk-set.ts";
 import { parseAuthorityDocument } from "../../authority/document.ts";
 import { loadActiveAuthority } from "../../authority/load.ts";
 import { parseDenyList } from "../../authorize/deny-list.ts";
+import { denyListAtUrl } from "../../authorize/deny-list-url.ts";
 import { nodeCrypto } from "../../entry/node/crypto.ts";
 import { type ClusterOptions, clusterAccess } from "../../entry/node/kubernetes/access.ts";
 import { ApiServer } from "../../entry/node/kubernetes/api-server.ts";
 import { discoverClusterIssuer } from "../../entry/node/kubernetes/cluster-issuer.ts";
 import { SecretStore } from "../../entry/node/kubernetes/secret-store.ts";
 import { pathAt } from "../../entry/node/text-sources.ts";
-import { fetchText } from "../../fetch-text.ts";
+import { failureCode } from "../../failure-code.ts";
 import type { Finding } from "./finding.ts";
 import type { Place } from "./places.ts";
 import type { CheckedPlatform } from "./platforms.ts";
@@ -70,19 +71,10 @@ async function failing(level: "error" | "warning", task: () => Promise<unknown>)
     await task();
     return [];
   } catch (error) {
-    const why = systemCodeOf(error);
+    const why = failureCode(error);
     const { message } = asSignetError(error, "issuer-unavailable");
     return [{ level, message: why === undefined ? message : `${message} (${why})` }];
   }
-}
-
-/** What the system says below the `fetch failed` of fetch: ENOTFOUND, ECONNREFUSED, CERT_HAS_EXPIRED. */
-function systemCodeOf(error: unknown): string | undefined {
-  let code: string | undefined;
-  for (let one = error; one instanceof Error; one = one.cause) {
-    if (!(one instanceof SignetError) && "code" in one) code = String(one.code);
-  }
-  return code;
 }
 
 async function askClusterIssuer(cluster: ClusterOptions, logger: Logger): Promise<unknown> {
@@ -96,9 +88,7 @@ type Asked = Extract<Place, { kind: "keys-url" | "deny-list-url" | "discovery" }
 async function askFor(place: Asked, fetch: Fetch): Promise<unknown> {
   if (place.kind === "discovery") return JwkSet.parse((await discoverJwkSet(fetch, place.issuer)).document);
   if (place.kind === "keys-url") return JwkSet.parse((await fetchJwkSet(fetch, place.url)).document);
-  const limits = { accept: "application/json", timeoutMs: 5_000, maxBytes: 8 * 1024 * 1024 };
-  const found = await fetchText(fetch, place.url, limits);
-  return found === "unchanged" ? found : parseDenyList(found.text);
+  return parseDenyList(await denyListAtUrl(fetch, place.url).read());
 }
 
 function holdAgainst(kind: "keys" | "deny-list" | "certificates" | "secret", text: string): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseDnsNames } from "./tls-names.ts";
+import { parseDnsNames } from "./tls-flags.ts";
 
 describe("--tls-names", () => {
   test.each([
