@@ -1,7 +1,7 @@
-import { createServer, type IncomingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingHttpHeaders } from "node:http";
 import { SignetError } from "@signet/shared/errors";
 import { afterEach, describe, expect, test } from "vitest";
+import { startHttp } from "../../../test/support/listening.ts";
 import type { TextSource } from "../text-source.ts";
 import type { AuditEvent } from "./event.ts";
 import { httpsSink } from "./https-sink.ts";
@@ -18,15 +18,15 @@ interface Got {
   readonly body: string;
 }
 
-const endings: (() => void)[] = [];
-afterEach(() => {
-  for (const end of endings.splice(0)) end();
+const endings: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0)) await end();
 });
 
 /** A receiver that answers with these statuses, the last one again and again; 0 for no answer at all. */
 async function receiver(...statuses: number[]) {
   const got: Got[] = [];
-  const server = createServer((request, response) => {
+  const { url, stop } = await startHttp((request, response) => {
     let body = "";
     request.setEncoding("utf8").on("data", (part: string) => {
       body += part;
@@ -37,12 +37,8 @@ async function receiver(...statuses: number[]) {
       if (status !== 0) response.writeHead(status, { location: "https://elsewhere.example/" }).end("said at length");
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  endings.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/logs/signet?source=ca`, got };
+  endings.push(stop);
+  return { url: `${url}/logs/signet?source=ca`, got };
 }
 
 function sinkTo(url: string, authorization?: TextSource, time = { now: 1_000 }) {
