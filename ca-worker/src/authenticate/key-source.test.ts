@@ -103,7 +103,7 @@ describe("keys that are loaded", () => {
     place.now += 601;
     expect(await has("second")).toBe(true);
     await Promise.all(work);
-    expect(work).toHaveLength(2);
+    expect(work).toHaveLength(3);
   });
 
   test("after twenty minutes without a request the first waits for newer ones", async () => {
@@ -215,6 +215,24 @@ describe("keys that are loaded", () => {
       expect(await has("second")).toBe(true);
       expect(place.loads).toBe(2);
     });
+  });
+
+  test("no load ends with its request: who begins one and hangs up, again and again, keeps no newer keys away", async () => {
+    const work: Promise<unknown>[] = [];
+    const { place, has } = bench({ keys: [first] }, { waitUntil: (more) => work.push(more) });
+    await has("first");
+    expect(work).toHaveLength(1);
+    place.now += 31;
+    await has("unknown");
+    expect(work).toHaveLength(2);
+    place.now += 1_201;
+    await has("first");
+    expect(work).toHaveLength(3);
+    const failing = bench(new TypeError("connection refused"), { waitUntil: (more) => work.push(more) });
+    await expect(failing.has("first")).rejects.toEqual(unavailable);
+    expect(work).toHaveLength(4);
+    // One that fails is told to the request alone.
+    await Promise.all(work);
   });
 
   test("a load that never ends, as where its request is gone, is given up after 15 s", async () => {

@@ -115,8 +115,7 @@ export class LoadedKeys implements KeySource {
     if (age <= this.#freshSeconds || this.#loads() > 0 || !this.#cooledDown(cooldownSeconds)) return this.#keys;
     // Keys that nobody asked for in a long time may be long withdrawn: those are worth the wait.
     if (age > 2 * this.#freshSeconds) return this.#load();
-    const loading = this.#load();
-    this.#options.waitUntil?.(loading);
+    void this.#load();
     return this.#keys;
   }
 
@@ -151,8 +150,11 @@ export class LoadedKeys implements KeySource {
 
   /** Never rejects once there are keys. */
   #load(): Promise<JwkSet> {
-    this.#loading = this.#read();
-    return this.#loading;
+    const loading = this.#read();
+    this.#loading = loading;
+    // Workers end a request whose client hangs up, and all that it has begun: nobody may keep newer keys away by that.
+    this.#options.waitUntil?.(loading.catch(() => undefined));
+    return loading;
   }
 
   async #read(): Promise<JwkSet> {
