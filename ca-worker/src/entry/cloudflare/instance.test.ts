@@ -18,6 +18,7 @@ const document = (more: object = {}) => ({
 function bench(SIGNET_CONFIG: unknown, kv: { text: string | SignetError; reads: number } = { text: "", reads: 0 }) {
   const logger = makeLogger();
   const time = { now: 1_000 };
+  const kept: Promise<unknown>[] = [];
   const platform: Platform = {
     clock: () => time.now,
     setTimer: () => () => {},
@@ -36,10 +37,10 @@ function bench(SIGNET_CONFIG: unknown, kv: { text: string | SignetError; reads: 
       };
     },
     clusterIssuer: undefined,
-    waitUntil: () => {},
+    waitUntil: (work) => kept.push(work),
   };
   const instances = new Instances({ SIGNET_CONFIG }, platform);
-  return { current: async () => instances.current(), logger, time, kv };
+  return { current: async () => instances.current(), logger, time, kv, kept };
 }
 
 describe("the configuration of a Worker", () => {
@@ -99,6 +100,19 @@ describe("a configuration in KV", () => {
     expect(meanwhile).toBe(first);
     expect(second).not.toBe(first);
     expect(await current()).toBe(second);
+  });
+
+  test("is read to the end although the request that began it is gone", async () => {
+    const { current, time, kv, kept } = bench("kv:KV/ca.jsonc", { text: down, reads: 0 });
+    await expect(current()).rejects.toMatchObject({ code: "source-unavailable" });
+    expect(kept).toHaveLength(1);
+    kv.text = JSON.stringify(document());
+    await current();
+    time.now += 31;
+    await current();
+    expect(kept).toHaveLength(3);
+    // One that fails is told to the request alone.
+    await Promise.all(kept);
   });
 
   test("that says the same as before makes nothing new", async () => {

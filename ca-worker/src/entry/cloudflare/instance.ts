@@ -57,11 +57,14 @@ export class Instances {
   current(): Awaitable<Instance> {
     const source = this.#source;
     if (source === undefined) return usable(this.#current);
-    const { clock } = this.#platform;
+    const { clock, waitUntil } = this.#platform;
     const now = clock();
     // Whoever has an instance does not wait for another request's reading; whoever has none reads for itself.
     if (this.#current !== undefined && (now < this.#dueAt || now < this.#readingUntil)) return usable(this.#current);
-    return this.#read(source, clock);
+    const reading = this.#read(source, clock);
+    // A request ends when its client hangs up: nobody may keep a new configuration away by that.
+    waitUntil?.(reading.catch(() => undefined));
+    return reading;
   }
 
   async #read(source: TextSource, clock: Clock): Promise<Instance> {
