@@ -1,8 +1,7 @@
 import type { Certificate, CertificateRequest } from "@signet/shared/ca-api";
 import type { SetTimer } from "@signet/shared/deps";
 import type { Audit } from "./audit.ts";
-import { authenticate, authenticateAgent, authenticateWorkload, type Tokens } from "./authenticate/caller.ts";
-import type { TokenVerifier, VerifiedToken } from "./authenticate/service-account.ts";
+import type { TokenVerifier } from "./authenticate/service-account.ts";
 import type { AuthoritySources } from "./authority/sources.ts";
 import { authorize } from "./authorize/grant.ts";
 import { entitle, type Policy } from "./authorize/policy.ts";
@@ -24,27 +23,6 @@ export interface IssueDeps {
   readonly crypto: Crypto;
   readonly audit: Audit;
   readonly setTimer: SetTimer;
-}
-
-/** Step 1: the caller, by both tokens. Before any byte of the body is read. */
-export function identify(tokens: Tokens, { verifier }: IssueDeps): Promise<Caller> {
-  return authenticate(tokens, verifier);
-}
-
-/** Step 1 for those who ask for many workloads: the agent once, then {@link identifyWorkload} for each. */
-export function identifyAgent(
-  nodeToken: string | undefined,
-  { verifier }: IssueDeps,
-): Promise<VerifiedToken | undefined> {
-  return authenticateAgent(nodeToken, verifier);
-}
-
-export function identifyWorkload(
-  token: string | undefined,
-  agent: VerifiedToken | undefined,
-  { verifier }: IssueDeps,
-): Promise<Caller> {
-  return authenticateWorkload(token, agent, verifier);
 }
 
 /**

@@ -16,6 +16,8 @@ describe("the reason of a refusal", () => {
     const error = new SignetError("issuer-unavailable", "keys of issuer https://a: it answers 500", { cause });
     expect(reasonOf(error)).toEqual({ reason: "keys of issuer https://a: it answers 500", cause: "ECONNREFUSED" });
     expect(reasonOf(new SignetError("cannot-sign", "a", { cause: new TypeError(token) }))?.cause).toBe("TypeError");
+    const late = new DOMException("late", "TimeoutError");
+    expect(reasonOf(new SignetError("cannot-sign", "a", { cause: late }))?.cause).toBe("TimeoutError");
     expect(reasonOf(new SignetError("cannot-sign", "a", { cause: token }))?.cause).toBeUndefined();
   });
 

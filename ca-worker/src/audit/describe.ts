@@ -66,7 +66,7 @@ function withoutSecrets(reason: string): string {
 /** A library's message may quote what it was given; its name and its code do not. */
 function nameOf(cause: unknown): string | undefined {
   if (!(cause instanceof Error)) return undefined;
-  return "code" in cause ? String(cause.code) : cause.name;
+  return "code" in cause && typeof cause.code === "string" ? cause.code : cause.name;
 }
 
 /** RFC 3339 in UTC. */

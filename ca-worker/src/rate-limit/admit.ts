@@ -31,7 +31,7 @@ async function count(
   whose: "node" | "issuer",
   queue: Queue,
 ): Promise<void> {
-  const answer = limiter?.admit(key, 1, queue.waiting);
+  const answer = limiter?.admit(key, queue.waiting);
   // Not awaited where that need not be: the items of a batch go through here side by side, and each is to see the queue.
   const waitSeconds = answer instanceof Promise ? await answer : answer;
   if (waitSeconds === undefined) return;

@@ -9,9 +9,9 @@ export interface Rate {
 /** Holds each key to a rate of its own. */
 export interface RateLimiter {
   /**
-   * @param cost certificates that are asked for
+   * Counts one certificate.
    * @param waiting certificates that wait already, such as the items before this one that the same batch was refused
    * @returns undefined when admitted, or the whole seconds after which the same would be: at least 1
    */
-  admit(key: string, cost: number, waiting?: number): Awaitable<number | undefined>;
+  admit(key: string, waiting?: number): Awaitable<number | undefined>;
 }

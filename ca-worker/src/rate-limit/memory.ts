@@ -31,7 +31,7 @@ export class MemoryRateLimiter implements RateLimiter {
     return this.#paidAt.size;
   }
 
-  admit(key: string, cost: number, waiting = 0): number | undefined {
+  admit(key: string, waiting = 0): number | undefined {
     const now = this.#clock();
     let paidAt = Math.max(this.#paidAt.get(key) ?? now, now);
     if (paidAt > now + this.#perSeconds) {
@@ -39,7 +39,7 @@ export class MemoryRateLimiter implements RateLimiter {
       paidAt = now + this.#perSeconds;
       this.#paidAt.set(key, paidAt);
     }
-    const next = paidAt + cost * this.#secondsEach;
+    const next = paidAt + this.#secondsEach;
     const over = next + waiting * this.#secondsEach - (now + this.#perSeconds);
     // A rate that does not divide evenly must not refuse the last of a burst for its rounding.
     if (over > 1e-6) return Math.max(1, Math.ceil(over));

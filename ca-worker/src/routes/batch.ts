@@ -2,9 +2,10 @@ import { type BatchResult, batchItem, batchRequest, maxBatchBytes, nodeTokenHead
 import { asSignetError, type SignetError } from "@signet/shared/errors";
 import { Hono } from "hono";
 import type { AppEnv } from "../app.ts";
+import { authenticateAgent, authenticateWorkload } from "../authenticate/caller.ts";
 import type { VerifiedToken } from "../authenticate/service-account.ts";
 import { refreshDenyLists } from "../authorize/policy.ts";
-import { type IssueDeps, identifyAgent, identifyWorkload, issue } from "../issue.ts";
+import { type IssueDeps, issue } from "../issue.ts";
 import type { Queue } from "../rate-limit/admit.ts";
 import { readJson, refuseLargeBody, requireJson, validate } from "../request/body.ts";
 import { itemRequestId } from "../request-id.ts";
@@ -25,7 +26,7 @@ export function batch(deps: IssueDeps, onInternal: (error: SignetError, requestI
     try {
       refuseLargeBody(request, maxBatchBytes);
       requireJson(request);
-      agent = await identifyAgent(request.header(nodeTokenHeader)?.trim() || undefined, deps);
+      agent = await authenticateAgent(request.header(nodeTokenHeader)?.trim() || undefined, deps.verifier);
       items = validate(batchRequest, await readJson(request, maxBatchBytes, deps.setTimer)).requests;
     } catch (error) {
       const known = asSignetError(error, "internal");
@@ -54,7 +55,7 @@ async function answerItem(
   let caller: Caller | undefined;
   try {
     const { token, ...asked } = validate(batchItem, item);
-    caller = await identifyWorkload(token.trim() || undefined, agent, deps);
+    caller = await authenticateWorkload(token.trim() || undefined, agent, deps.verifier);
     return { status: 201, certificate: await issue(requestId, caller, asked, deps, queue) };
   } catch (error) {
     const known = asSignetError(error, "internal");

@@ -2,8 +2,8 @@ import { certificateRequest, maxRequestBytes, nodeTokenHeader } from "@signet/sh
 import { asSignetError } from "@signet/shared/errors";
 import { Hono } from "hono";
 import type { AppEnv } from "../app.ts";
-import { requireTokens, type Tokens } from "../authenticate/caller.ts";
-import { type IssueDeps, identify, issue } from "../issue.ts";
+import { authenticate, requireTokens, type Tokens } from "../authenticate/caller.ts";
+import { type IssueDeps, issue } from "../issue.ts";
 import { readJson, refuseLargeBody, requireJson, validate } from "../request/body.ts";
 import { jsonResponse } from "../respond/json.ts";
 import type { Caller } from "../types.ts";
@@ -22,7 +22,8 @@ export function certificates(deps: IssueDeps): Hono<AppEnv> {
       };
       requireTokens(tokens, deps.verifier);
       requireJson(request);
-      caller = await identify(tokens, deps);
+      // Before any byte of the body is read.
+      caller = await authenticate(tokens, deps.verifier);
       const asked = validate(certificateRequest, await readJson(request, maxRequestBytes, deps.setTimer));
       const certificate = await issue(requestId, caller, asked, deps);
       return jsonResponse(JSON.stringify(certificate), 201, requestId);

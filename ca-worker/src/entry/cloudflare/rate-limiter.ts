@@ -11,11 +11,9 @@ export function openRateLimiter(env: Env, name: string, rate: Rate, logger: Logg
   const binding = bindingWith<RateLimitBinding>(env, name, "limit");
   if (binding === undefined) return undefined;
   return {
-    async admit(key, cost, waiting = 0) {
+    async admit(key, waiting = 0) {
       try {
-        for (let counted = 0; counted < cost; counted++) {
-          if (!(await binding.limit({ key })).success) return secondsToWait(rate, waiting);
-        }
+        if (!(await binding.limit({ key })).success) return secondsToWait(rate, waiting);
       } catch (error) {
         const reason = error instanceof Error ? error.name : "unknown";
         logger.warn({ event: "rate-limit", binding: name, error: reason }, "the rate limit cannot be asked");
