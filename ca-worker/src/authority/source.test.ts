@@ -11,7 +11,7 @@ import { RecentCertificates } from "../repeat/recent.ts";
 import { requireIssuer } from "../sign/require-issuer.ts";
 import type { AuthorityDocument, AuthorityEntry } from "./document.ts";
 import { makeAuthority } from "./make/authority.ts";
-import { AuthoritySource } from "./source.ts";
+import { AuthoritySource, type AuthoritySourceOptions } from "./source.ts";
 import { AuthoritySources } from "./sources.ts";
 
 const trustDomain = TrustDomain.parse("cluster.local");
@@ -37,7 +37,7 @@ const documentOf = (sequence: number, ...authorities: AuthorityEntry[]): Authori
 const inState = (entry: AuthorityEntry, state: AuthorityEntry["state"]): AuthorityEntry => ({ ...entry, state });
 
 /** A source over a store and a clock that the test sets. */
-function bench(content: AuthorityDocument | string | Error) {
+function bench(content: AuthorityDocument | string | Error, options: Pick<AuthoritySourceOptions, "waitUntil"> = {}) {
   const state = { content, reads: 0, now: start };
   const logger = makeLogger();
   const source = new AuthoritySource({
@@ -53,6 +53,7 @@ function bench(content: AuthorityDocument | string | Error) {
     crypto: nodeCrypto,
     clock: () => state.now,
     logger,
+    ...options,
   });
   const active = async () => {
     const { issuer } = await source.current();
@@ -63,6 +64,19 @@ function bench(content: AuthorityDocument | string | Error) {
 const unavailable = new SignetError("authority-unavailable", "the store is down");
 
 describe("the authorities of an instance", () => {
+  test("are read to the end although the request that began it is gone", async () => {
+    const kept: Promise<unknown>[] = [];
+    const { state, source } = bench(unavailable, { waitUntil: (work) => kept.push(work) });
+    await expect(source.current()).rejects.toMatchObject({ code: "authority-unavailable" });
+    state.content = documentOf(7, first);
+    await source.current();
+    state.now += 30;
+    await source.current();
+    expect(kept).toHaveLength(3);
+    // One that fails is told to the request alone.
+    await Promise.all(kept);
+  });
+
   test("are read on first use; bundle and issuer come from one document", async () => {
     const { state, source, active } = bench(documentOf(7, inState(second, "prepared"), first));
     expect(state.reads).toBe(0);

@@ -23,6 +23,8 @@ export interface AuthoritySourceOptions {
   readonly crypto: Crypto;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** As in `Platform`: lets a reading go on after its request. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 // Well under the time that agents take to see a new bundle, and no load for any store.
@@ -49,12 +51,15 @@ export class AuthoritySource {
 
   /** @throws SignetError `authority-unavailable` or `authority-invalid` when no document was ever read */
   async current(): Promise<Authorities> {
-    const { clock, logger } = this.#options;
+    const { clock, logger, waitUntil } = this.#options;
     if (this.#current !== undefined && clock() - this.#readAt < rereadSeconds) return this.#current;
     // While one request reads, the others go by what is at hand; one that ends on the way is not waited for.
     if (this.#current !== undefined) this.#readAt = clock() - rereadSeconds + retrySeconds;
     try {
-      const current = await this.#read();
+      const reading = this.#read();
+      // A request ends when its client hangs up: nobody may keep a new document away by that.
+      waitUntil?.(reading.catch(() => undefined));
+      const current = await reading;
       this.#readAt = clock();
       return current;
     } catch (error) {

@@ -8,12 +8,12 @@ import { textAt } from "./text-at.ts";
 
 /** Adds to `faults`, and gives undefined, where a store is of no kind that the platform has. */
 export function composeAuthorities(config: Config, platform: Platform, faults: string[]): AuthoritySources | undefined {
-  const { clock, crypto, logger } = platform;
+  const { clock, crypto, logger, waitUntil } = platform;
   const [own, ...others] = authoritiesOf(config).map(({ trustDomain, store: location, path }) => {
     const store = textAt(platform, location, path, faults);
     if (store === undefined) return undefined;
     return new AuthoritySource({
-      ...{ store, crypto, clock, logger },
+      ...{ store, crypto, clock, logger, waitUntil },
       trustDomain: TrustDomain.parse(trustDomain),
       refreshHintSeconds: config.trustBundle.refreshHint,
     });
