@@ -15,6 +15,7 @@ const gets = [
 ];
 const foreignMethods = ["PUT", "PATCH", "DELETE"];
 const nowhere = [
+  "/*",
   "/",
   "/v1",
   "/v1/nothing",

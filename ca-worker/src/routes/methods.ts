@@ -6,7 +6,9 @@ import type { AppEnv } from "../app.ts";
  * @returns undefined where there is no such path
  */
 export function allowedMethods(app: Hono<AppEnv>, path: string): string | undefined {
-  const own = app.routes.filter((route) => route.path === path).map(({ method }) => method);
+  // ALL is of middleware, whose path is a pattern.
+  const routes = app.routes.filter((route) => route.path === path && route.method !== "ALL");
+  const own = routes.map(({ method }) => method);
   if (own.length === 0) return undefined;
   const methods = own.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]));
   return [...new Set([...methods, "OPTIONS"])].join(", ");
