@@ -1,4 +1,3 @@
-import { toHex } from "@signet/shared/base64";
 import type { TokenIssuers } from "@signet/shared/ca-api";
 import type { Logger } from "@signet/shared/deps";
 import { asSignetError } from "@signet/shared/errors";
@@ -6,7 +5,7 @@ import { Hono } from "hono";
 import type { AppEnv } from "../app.ts";
 import type { Issuer } from "../authenticate/service-account.ts";
 import type { Crypto } from "../crypto.ts";
-import { matches } from "./etag.ts";
+import { cachedAnswer, etagOf } from "./cached-answer.ts";
 
 export interface TokenIssuersDeps {
   readonly issuers: readonly Issuer[];
@@ -15,8 +14,7 @@ export interface TokenIssuersDeps {
 }
 
 // A key that its issuer withdraws should not be trusted for much longer by anybody.
-const cacheSeconds = 60;
-const bytes = new TextEncoder();
+const maxAgeSeconds = 60;
 
 /** `GET /v1/token-issuers`: what tokens are verified with here; an issuer whose keys cannot be had is left out. */
 export function tokenIssuers({ issuers, crypto, logger }: TokenIssuersDeps): Hono<AppEnv> {
@@ -40,9 +38,7 @@ export function tokenIssuers({ issuers, crypto, logger }: TokenIssuersDeps): Hon
   return new Hono<AppEnv>().get("/", async (context) => {
     const document: TokenIssuers = { issuers: (await Promise.all(issuers.map(describe))).flat() };
     const body = JSON.stringify(document);
-    const etag = `"${toHex(await crypto.sha256(bytes.encode(body))).slice(0, 32)}"`;
-    const headers = { etag, "cache-control": `public, max-age=${cacheSeconds}` };
-    if (matches(context.req.header("if-none-match"), etag)) return context.body(null, 304, headers);
-    return context.body(body, 200, { ...headers, "content-type": "application/json" });
+    const etag = await etagOf(body, crypto);
+    return cachedAnswer(context, { etag, maxAgeSeconds, contentType: "application/json", body: () => body });
   });
 }

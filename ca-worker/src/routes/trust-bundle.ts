@@ -5,7 +5,7 @@ import { accepts } from "hono/accepts";
 import type { AppEnv } from "../app.ts";
 import type { AuthoritySources } from "../authority/sources.ts";
 import { spiffeBundle } from "../respond/spiffe-bundle.ts";
-import { matches } from "./etag.ts";
+import { type Cacheable, cachedAnswer } from "./cached-answer.ts";
 
 /** `GET /v1/trust-bundle`, as JSON or PEM; `?trustDomain=NAME` for one that is not the CA's own. */
 export function trustBundle(authorities: AuthoritySources): Hono<AppEnv> {
@@ -18,9 +18,11 @@ export function trustBundle(authorities: AuthoritySources): Hono<AppEnv> {
     });
     const pem = type === pemContentType;
     context.header("vary", "accept");
-    return answer(context, bundle, pem ? "pem" : jsonForm(bundle), type, () =>
-      pem ? bundle.roots.join("") : JSON.stringify(bundle),
-    );
+    return cachedAnswer(context, {
+      ...cachingOf(bundle, pem ? "pem" : jsonForm(bundle)),
+      contentType: type,
+      body: () => (pem ? bundle.roots.join("") : JSON.stringify(bundle)),
+    });
   });
 }
 
@@ -28,7 +30,11 @@ export function trustBundle(authorities: AuthoritySources): Hono<AppEnv> {
 export function spiffeBundleEndpoint(authorities: AuthoritySources): Hono<AppEnv> {
   return new Hono<AppEnv>().get("/", async (context) => {
     const bundle = await bundleFor(context, authorities);
-    return answer(context, bundle, "spiffe", "application/json", () => JSON.stringify(spiffeBundle(bundle)));
+    return cachedAnswer(context, {
+      ...cachingOf(bundle, "spiffe"),
+      contentType: "application/json",
+      body: () => JSON.stringify(spiffeBundle(bundle)),
+    });
   });
 }
 
@@ -45,21 +51,11 @@ function jsonForm({ taintedKeyIds = [] }: TrustBundle): string {
   return ["json", ...taintedKeyIds.map((id) => id.slice(0, 16))].join("-");
 }
 
-/** A form of the bundle, or 304 where the client has it; the sequence grows with every change of what is in it. */
-function answer(
-  context: Context<AppEnv>,
-  bundle: TrustBundle,
+/** The sequence grows with every change of what is in the bundle. */
+function cachingOf(
+  { sequence, refreshHintSeconds }: TrustBundle,
   form: string,
-  type: string,
-  body: () => string,
-): Response {
-  const etag = `"${bundle.sequence}-${form}"`;
-  const headers = { etag, "cache-control": `public, max-age=${cacheSeconds(bundle.refreshHintSeconds)}` };
-  if (matches(context.req.header("if-none-match"), etag)) return context.body(null, 304, headers);
-  return context.body(body(), 200, { ...headers, "content-type": type });
-}
-
-// A cache in between must not eat up the time that a new root has to be seen in.
-function cacheSeconds(refreshHintSeconds: number): number {
-  return Math.max(1, Math.floor(refreshHintSeconds / 5));
+): Pick<Cacheable, "etag" | "maxAgeSeconds"> {
+  // A cache in between must not eat up the time that a new root has to be seen in.
+  return { etag: `"${sequence}-${form}"`, maxAgeSeconds: Math.max(1, Math.floor(refreshHintSeconds / 5)) };
 }
