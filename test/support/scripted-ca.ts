@@ -21,9 +21,7 @@ export interface SeenRequest {
   readonly ttlSeconds: number | undefined;
 }
 
-interface Asked {
-  readonly token: string;
-  readonly csr: string;
+interface Asked extends Pick<SeenRequest, "token" | "csr"> {
   readonly ttlSeconds?: number;
 }
 

@@ -13,15 +13,13 @@ const maxKeys = 16_384;
  */
 export class MemoryRateLimiter implements RateLimiter {
   readonly #clock: Clock;
-  readonly #maxKeys: number;
   readonly #perSeconds: number;
   readonly #secondsEach: number;
   /** When each key is paid off; the key that was used last is the last. */
   readonly #paidAt = new Map<string, number>();
 
-  constructor({ certificates, perSeconds }: Rate, clock: Clock, most = maxKeys) {
+  constructor({ certificates, perSeconds }: Rate, clock: Clock) {
     this.#clock = clock;
-    this.#maxKeys = most;
     this.#perSeconds = perSeconds;
     this.#secondsEach = perSeconds / certificates;
   }
@@ -55,7 +53,7 @@ export class MemoryRateLimiter implements RateLimiter {
       const [oldest] = this.#paidAt;
       if (oldest === undefined) return;
       const [key, paidAt] = oldest;
-      if (paidAt > now && this.#paidAt.size < this.#maxKeys) return;
+      if (paidAt > now && this.#paidAt.size < maxKeys) return;
       this.#paidAt.delete(key);
     }
   }

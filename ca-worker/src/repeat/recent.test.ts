@@ -7,14 +7,10 @@ import { RecentCertificates, requestKey, type Signed } from "./recent.ts";
 
 const start = 1_000_000;
 
-function bench(options: { mayWait?: boolean; maxRequests?: number; lifeSeconds?: number } = {}) {
-  const { mayWait = true, maxRequests, lifeSeconds = 3_600 } = options;
+function bench(options: { mayWait?: boolean; lifeSeconds?: number } = {}) {
+  const { mayWait = true, lifeSeconds = 3_600 } = options;
   const state = { now: start, signatures: 0 };
-  const recent = new RecentCertificates({
-    clock: () => state.now,
-    mayWait,
-    ...(maxRequests !== undefined && { maxRequests }),
-  });
+  const recent = new RecentCertificates({ clock: () => state.now, mayWait });
   const sign = async (): Promise<Signed> => {
     const serialNumber = `${++state.signatures}`;
     await Promise.resolve();
@@ -107,14 +103,14 @@ describe("requests at the same time", () => {
 });
 
 test("memory is bounded: the oldest go, and what is over goes with them", async () => {
-  const { ask, recent, state } = bench({ maxRequests: 3 });
-  for (const key of ["a", "b", "c", "d"]) await ask(key);
-  expect(recent.size).toBe(3);
-  expect(await ask("b")).toMatchObject({ repeated: true });
-  expect(await ask("a")).toMatchObject({ repeated: false });
+  const { ask, recent, state } = bench();
+  for (let n = 0; n <= 4_096; n++) await ask(`${n}`);
+  expect(recent.size).toBe(4_096);
+  expect(await ask("1")).toMatchObject({ repeated: true });
+  expect(await ask("0")).toMatchObject({ repeated: false });
   state.now += 61;
-  for (const key of ["e", "f"]) await ask(key);
-  expect(recent.size).toBe(2);
+  for (const key of ["a", "b"]) await ask(key);
+  expect(recent.size).toBe(4_090);
 });
 
 describe("the name of a request", () => {

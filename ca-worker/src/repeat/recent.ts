@@ -44,7 +44,6 @@ export interface RecentCertificatesOptions {
   readonly clock: Clock;
   /** Whether a request may wait for what another one has begun. Workers forbid it. */
   readonly mayWait: boolean;
-  readonly maxRequests?: number;
 }
 
 /**
@@ -98,8 +97,7 @@ export class RecentCertificates {
     for (let looks = 0; looks < 2; looks++) {
       const [oldest] = this.#requests;
       if (oldest === undefined) break;
-      if (oldest[1].until > this.#options.clock() && this.#requests.size < (this.#options.maxRequests ?? maxRequests))
-        break;
+      if (oldest[1].until > this.#options.clock() && this.#requests.size < maxRequests) break;
       this.#requests.delete(oldest[0]);
     }
     this.#requests.set(key, remembered);
