@@ -1,3 +1,4 @@
+import { SignetError } from "@signet/shared/errors";
 import type { ServiceAccountClaims } from "@signet/shared/service-account";
 import { describe, expect, test } from "vitest";
 import { nodeCrypto } from "../entry/node/crypto.ts";
@@ -15,11 +16,12 @@ const good = {
 };
 const refused = expect.objectContaining({ name: "SignetError", code: "token-not-accepted" });
 
-function bench(answer: unknown = good) {
+function bench(answer: unknown = good, mayWait = true) {
   const state = { now: 1_000, answer, asked: [] as string[], gate: undefined as Promise<void> | undefined };
   const review = new CachedReview({
     audiences: ["signet-ca"],
     cacheSeconds: 10,
+    mayWait,
     clock: () => state.now,
     crypto: nodeCrypto,
     review: async (token, audiences) => {
@@ -88,6 +90,40 @@ describe("a token that is asked about", () => {
     expect(state.asked).toEqual([]);
     await check("t0");
     expect(state.asked).toEqual(["t0"]);
+  });
+
+  test("is asked about once for all who bring it at the same time, so that none takes the place of others", async () => {
+    const { state, check } = bench();
+    let answer = () => {};
+    state.gate = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const many = Array.from({ length: 600 }, () => check("a"));
+    const other = check("b");
+    answer();
+    await Promise.all([...many, other]);
+    expect(state.asked).toEqual(["a", "b"]);
+    // What one of them is told the others are told, but nobody after them.
+    state.now += 10;
+    state.answer = new SignetError("issuer-unavailable", "down");
+    const failed = await Promise.allSettled([check("a"), check("a")]);
+    expect(failed.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect(state.asked).toHaveLength(3);
+    state.answer = good;
+    await check("a");
+    // One that never ends holds up nobody for long.
+    state.now += 10;
+    state.gate = new Promise(() => {});
+    void check("a");
+    state.gate = undefined;
+    state.now += 10;
+    await check("a");
+  });
+
+  test("is asked about by each where no request may wait for another's", async () => {
+    const { state, check } = bench(good, false);
+    await Promise.all([check("a"), check("a")]);
+    expect(state.asked).toEqual(["a", "a"]);
   });
 
   test("has to come again where 512 reviews are under way, until those must be over", async () => {

@@ -24,6 +24,8 @@ export interface CachedReviewOptions {
    * @throws SignetError `issuer-unavailable`
    */
   readonly review: (token: string, audiences: readonly string[]) => Promise<unknown>;
+  /** Whether a request may wait for what another one has begun. Workers forbid it. */
+  readonly mayWait: boolean;
   readonly clock: Clock;
   readonly crypto: Pick<Crypto, "sha256">;
 }
@@ -49,21 +51,43 @@ export class CachedReview implements TokenReview {
   readonly #options: CachedReviewOptions;
   readonly #verdicts = new Map<string, Verdict>();
   readonly #inFlight = new Map<symbol, number>();
+  /** By the token's hash; only where requests may wait for each other. */
+  readonly #asking = new Map<string, { readonly verdict: Promise<Verdict>; readonly until: number }>();
 
   constructor(options: CachedReviewOptions) {
     this.#options = options;
   }
 
   async check(token: string, claims: ServiceAccountClaims): Promise<void> {
-    const { audiences, review, cacheSeconds, clock, crypto } = this.#options;
+    const { clock, crypto } = this.#options;
     const key = toHex(await crypto.sha256(utf8.encode(token)));
     const known = this.#verdicts.get(key);
     if (known !== undefined && known.until > clock()) return accept(known);
+    accept(await this.#once(key, () => this.#ask(key, token, claims)));
+  }
+
+  /** A token that many bring at once is asked about once: it must not take the places of others. */
+  async #once(key: string, ask: () => Promise<Verdict>): Promise<Verdict> {
+    const { clock, mayWait } = this.#options;
+    if (!mayWait) return ask();
+    const known = this.#asking.get(key);
+    if (known !== undefined && known.until > clock()) return known.verdict;
+    const asking = { verdict: ask(), until: clock() + leaseSeconds };
+    this.#asking.set(key, asking);
+    try {
+      return await asking.verdict;
+    } finally {
+      if (this.#asking.get(key) === asking) this.#asking.delete(key);
+    }
+  }
+
+  async #ask(key: string, token: string, claims: ServiceAccountClaims): Promise<Verdict> {
+    const { audiences, review, cacheSeconds, clock } = this.#options;
     const status = await this.#bounded(() => review(token, audiences));
     const refusal = refusalOf(status, claims, audiences);
     const verdict = { refusal, until: clock() + (refusal === undefined ? cacheSeconds : refusedSeconds) };
     this.#remember(key, verdict);
-    accept(verdict);
+    return verdict;
   }
 
   #remember(key: string, verdict: Verdict): void {

@@ -85,7 +85,7 @@ function composeReview(
   platform: Platform,
   faults: string[],
 ): TokenReview | undefined {
-  const { clock, crypto, fetch, fetchTrusting } = platform;
+  const { clock, crypto, fetch, fetchTrusting, waitUntil } = platform;
   const reviewer = textAt(platform, token, `${path}.token`, faults);
   const roots =
     caCertificate === undefined ? undefined : textAt(platform, caCertificate, `${path}.caCertificate`, faults);
@@ -96,5 +96,6 @@ function composeReview(
   if (reviewer === undefined) return undefined;
   const connect = roots && fetchTrusting ? { fetchTrusting, caCertificate: roots } : { fetch };
   const review = reviewCall({ url, token: reviewer, connect, clock });
-  return new CachedReview({ audiences, cacheSeconds: cacheTtl, review, clock, crypto });
+  const mayWait = waitUntil === undefined;
+  return new CachedReview({ audiences, cacheSeconds: cacheTtl, review, mayWait, clock, crypto });
 }
