@@ -5,12 +5,12 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { caConfig } from "../support/ca-config.ts";
-import { packageLambda } from "../support/lambda-package.ts";
 import { runToEnd } from "../support/processes.ts";
 import { pypiProgram } from "../support/pypi-program.ts";
 import { lambdaBundle, repoRoot } from "../support/repo.ts";
 import { TokenIssuer } from "../support/token-issuer.ts";
 import { makeWorkFolder, type WorkFolder } from "../support/work-folder.ts";
+import { packageLambda } from "../tools/lambda-package.ts";
 
 // A cold start reads and compiles all of it.
 const maxGzipBytes = 120 * 1024;

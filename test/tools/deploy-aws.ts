@@ -6,8 +6,8 @@
 import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { packageLambda } from "../support/lambda-package.ts";
 import { repoRoot } from "../support/repo.ts";
+import { packageLambda } from "./lambda-package.ts";
 
 try {
   const { values, positionals } = parseArgs({

@@ -5,7 +5,7 @@ import {
   maxTokenCharacters,
   nodeTokenHeader,
 } from "@signet/shared/ca-api";
-import type { CaErrorCode } from "@signet/shared/errors";
+import { type CaErrorCode, caErrorCodes } from "@signet/shared/errors";
 import { example } from "./examples.ts";
 import { fresh } from "./headers.ts";
 import { problemResponses } from "./problems.ts";
@@ -37,23 +37,7 @@ export const securitySchemes = {
 };
 
 /** What can come of the body, the tokens and the CSR of one request for a certificate. */
-const codes: readonly CaErrorCode[] = [
-  "malformed-request",
-  "malformed-csr",
-  "csr-not-allowed",
-  "key-not-allowed",
-  "token-missing",
-  "token-not-accepted",
-  "node-not-entitled",
-  "identity-not-entitled",
-  "body-too-large",
-  "request-timeout",
-  "unsupported-media-type",
-  "rate-limited",
-  "internal",
-  "issuer-unavailable",
-  "cannot-sign",
-];
+const codes = caErrorCodes.filter((code) => code !== "not-found" && code !== "method-not-allowed");
 /** What can come of a batch as a whole. */
 const batchCodes: readonly CaErrorCode[] = [
   "malformed-request",

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, isAbsolute, join, normalize } from "node:path";
 import { parseConfig } from "@signet/ca/config";
-import { caProgram, lambdaBundle } from "./repo.ts";
+import { caProgram, lambdaBundle } from "../support/repo.ts";
 
 /**
  * Puts the function's bundle into `folder`, with the configuration as `ca.jsonc` and the files that it names; gives their
