@@ -4,7 +4,7 @@ import { authorityCommand } from "./authority.ts";
 import { checkConfigCommand } from "./check-config.ts";
 import { ExitCode, exitCodeOf, exitCodesHelp } from "./exit-codes.ts";
 import { explainCommand } from "./explain.ts";
-import { inspectCommand } from "./inspect-command.ts";
+import { inspectCommand } from "./inspect.ts";
 import { serveCommand } from "./serve.ts";
 
 const program = new Command("signet-ca")
