@@ -188,6 +188,14 @@ describe("the policy in the configuration", () => {
       ],
     },
     {
+      rule: "a DNS name that all accounts of all namespaces would have",
+      policy: withRule({ ...allow, dnsNames: ["api.example.com"] }),
+      faults: [
+        "policy.rules.0.dnsNames.0: without {namespace} all that the rule matches have this one name: put {namespace} in, or name the rule's namespaces exactly",
+        "policy.rules.0.dnsNames.0: without {serviceAccount} all that the rule matches have this one name: put {serviceAccount} in, or name the rule's serviceAccounts exactly",
+      ],
+    },
+    {
       rule: "lists that make too many combinations",
       policy: withRule({
         ...deny,

@@ -54,12 +54,11 @@ const allowRule = v.pipe(
       // What is none has its fault already.
       if (!isTemplate(text)) continue;
       const template = DnsTemplate.parse(text);
-      const path = issuePath("dnsNames", at);
-      if (!template.tellsNamespaces && !areExact(namespaces)) {
-        addIssue({ message: sharedName("{namespace}", "namespaces"), path });
-      }
+      // Each its own path: valibot puts the keys around it in place.
+      const fault = (message: string) => addIssue({ message, path: issuePath("dnsNames", at) });
+      if (!template.tellsNamespaces && !areExact(namespaces)) fault(sharedName("{namespace}", "namespaces"));
       if (!template.tellsAccounts && !areExact(serviceAccounts)) {
-        addIssue({ message: sharedName("{serviceAccount}", "serviceAccounts"), path });
+        fault(sharedName("{serviceAccount}", "serviceAccounts"));
       }
     }
   }),
