@@ -1,6 +1,7 @@
 import type { Fetch } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { readBoundedText } from "./bounded-text.ts";
+import { failureCode } from "./failure-code.ts";
 
 export interface FetchTextOptions {
   /** Media types, as `accept` has them. */
@@ -47,7 +48,9 @@ export async function fetchText(
     };
   } catch (error) {
     const { message, cause = error } = asSignetError(error, "source-unavailable");
-    throw new SignetError("source-unavailable", `${withoutQuery(url)}: ${message}`, { cause });
+    const why = failureCode(error);
+    const reason = why === undefined ? message : `${message} (${why})`;
+    throw new SignetError("source-unavailable", `${withoutQuery(url)}: ${reason}`, { cause });
   }
 }
 

@@ -17,7 +17,6 @@ import { ApiServer } from "../../entry/node/kubernetes/api-server.ts";
 import { discoverClusterIssuer } from "../../entry/node/kubernetes/cluster-issuer.ts";
 import { SecretStore } from "../../entry/node/kubernetes/secret-store.ts";
 import { pathAt } from "../../entry/node/text-sources.ts";
-import { failureCode } from "../../failure-code.ts";
 import type { Finding } from "./finding.ts";
 import type { Place } from "./places.ts";
 import type { CheckedPlatform } from "./platforms.ts";
@@ -71,9 +70,7 @@ async function failing(level: "error" | "warning", task: () => Promise<unknown>)
     await task();
     return [];
   } catch (error) {
-    const why = failureCode(error);
-    const { message } = asSignetError(error, "issuer-unavailable");
-    return [{ level, message: why === undefined ? message : `${message} (${why})` }];
+    return [{ level, message: asSignetError(error, "issuer-unavailable").message }];
   }
 }
 
