@@ -179,7 +179,7 @@ describe("signet-ca explain", () => {
 
   test("says which rule gives what, and shows neither tokens nor CSR", async () => {
     expect(await run(...bound(), "--ttl", "2h")).toBe(0);
-    expect(written).toMatch(/^ISSUED: the CA would sign this certificate by rule teams\n/);
+    expect(written).toMatch(/^ALLOWED: the CA would sign this certificate by rule teams\n/);
     for (const line of [`SPIFFE ID +${id}`, "DNS names +sleep\\.team-a\\.svc", "lives +30m", "namespaces +team-\\*"]) {
       expect(written).toMatch(new RegExp(`^ +${line}$`, "m"));
     }
@@ -216,7 +216,7 @@ describe("signet-ca explain", () => {
 
   test("judges without an agent's token all but node binding, and says so", async () => {
     expect(await run(...given())).toBe(0);
-    expect(written).toMatch(/^ISSUED: .* by rule teams, where its own node's agent asks for it\n/);
+    expect(written).toMatch(/^ALLOWED: .* by rule teams, where its own node's agent asks for it\n/);
     expect(written).toContain("node binding is not judged");
   });
 
@@ -235,7 +235,7 @@ describe("signet-ca explain", () => {
   test("needs no cluster where it is told the cluster's issuer", async () => {
     const cluster = ["--cluster-issuer", issuer.issuer, "--cluster-keys", file("jwks.json")];
     expect(await run(...given("cluster.json"), ...cluster)).toBe(0);
-    expect(written).toMatch(/^ISSUED: the CA would sign this certificate by policy\.default/);
+    expect(written).toMatch(/^ALLOWED: the CA would sign this certificate by policy\.default/);
   });
 
   test.each([

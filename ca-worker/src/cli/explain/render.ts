@@ -38,14 +38,14 @@ export function renderExplanation(explanation: Explanation): string {
   for (const step of explanation.steps) lines.push(...renderStep(step), "");
   if (explanation.verdict === "issued") lines.push(...renderGrant(explanation.grant), "");
   else if (hints[explanation.code] !== undefined) lines.push(`Hint: ${hints[explanation.code]}`);
-  lines.push("Not judged here: limits of rates, and whether an authority can sign.");
+  lines.push("Not judged here: rate limits, and whether an authority can sign.");
   return `${lines.join("\n")}\n`;
 }
 
 function headline(explanation: Explanation): string {
   if (explanation.verdict === "issued") {
     const assumed = explanation.nodeBindingJudged ? "" : ", where its own node's agent asks for it";
-    return `ISSUED: the CA would sign this certificate by ${ruleText(explanation.grant.rule)}${assumed}`;
+    return `ALLOWED: the CA would sign this certificate by ${ruleText(explanation.grant.rule)}${assumed}`;
   }
   const { verdict, step, status, code } = explanation;
   const title = titles[step].slice(2);

@@ -71,7 +71,7 @@ class Stopped {
 
 /**
  * Takes a request through the steps of the CA, by the very functions that the CA takes it through, up to the signature.
- * Not gone through are the limits of rates, and whether an authority can sign.
+ * Not gone through are rate limits, and whether an authority can sign.
  */
 export async function explain(request: ExplainRequest, deps: ExplainDeps): Promise<Explanation> {
   const steps: Step[] = [];
