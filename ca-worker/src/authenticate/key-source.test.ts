@@ -106,6 +106,21 @@ describe("keys that are loaded", () => {
     expect(work).toHaveLength(3);
   });
 
+  test("they are read again after the clock was set back: a withdrawn key must not last until it is there again", async () => {
+    const { place, has } = bench({ keys: [first] });
+    expect(await has("first")).toBe(true);
+    place.answer = { keys: [second] };
+    place.now -= 86_400;
+    expect(await has("first")).toBe(false);
+    expect(await has("second")).toBe(true);
+    expect(place.loads).toBe(2);
+    const never = bench(new TypeError("connection refused"));
+    await expect(never.has("first")).rejects.toEqual(unavailable);
+    never.place.answer = { keys: [first] };
+    never.place.now -= 86_400;
+    expect(await never.has("first")).toBe(true);
+  });
+
   test("after twenty minutes without a request the first waits for newer ones", async () => {
     const { place, has } = bench({ keys: [first] });
     await has("first");

@@ -111,7 +111,8 @@ export class LoadedKeys implements KeySource {
   /** The keys at hand, after they were read again if it is time. */
   async #current(): Promise<JwkSet> {
     if (this.#keys === undefined) return this.#first();
-    const age = this.#options.clock() - (this.#loadedAt ?? 0);
+    // A clock that was set back far makes them due, too.
+    const age = Math.abs(this.#options.clock() - (this.#loadedAt ?? 0));
     if (age <= this.#freshSeconds || this.#loads() > 0 || !this.#cooledDown(cooldownSeconds)) return this.#keys;
     // Keys that nobody asked for in a long time may be long withdrawn: those are worth the wait.
     if (age > 2 * this.#freshSeconds) return this.#load();
@@ -123,7 +124,8 @@ export class LoadedKeys implements KeySource {
     const loads = this.#loads();
     if (loads > 0 && (this.#mayShare || loads >= maxFirstLoads)) return this.#join();
     const wait = this.#triedAt + firstCooldownSeconds - this.#options.clock();
-    if (wait > 0) throw this.#unavailable("they could not be read just now", Math.ceil(wait));
+    if (wait > 0 && wait <= firstCooldownSeconds)
+      throw this.#unavailable("they could not be read just now", Math.ceil(wait));
     return this.#load();
   }
 
@@ -145,7 +147,7 @@ export class LoadedKeys implements KeySource {
   }
 
   #cooledDown(seconds: number): boolean {
-    return this.#options.clock() - this.#triedAt > seconds;
+    return Math.abs(this.#options.clock() - this.#triedAt) > seconds;
   }
 
   /** Never rejects once there are keys. */

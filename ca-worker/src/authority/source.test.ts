@@ -104,6 +104,17 @@ describe("the authorities of an instance", () => {
     expect(state.reads).toBe(2);
   });
 
+  test("are read again after the clock was set back, which must not freeze them", async () => {
+    const { state, source } = bench(documentOf(1, first));
+    state.now += 3_600;
+    await source.current();
+    state.content = documentOf(2, first);
+    state.now -= 3_600;
+    expect((await source.current()).bundle.sequence).toBe(2);
+    await source.current();
+    expect(state.reads).toBe(2);
+  });
+
   test("are read by one of those who ask at once; the others go by what is at hand", async () => {
     const { state, source } = bench(documentOf(1, first));
     const before = await source.current();

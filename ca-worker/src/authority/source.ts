@@ -52,7 +52,8 @@ export class AuthoritySource {
   /** @throws SignetError `authority-unavailable` or `authority-invalid` when no document was ever read */
   async current(): Promise<Authorities> {
     const { clock, logger, waitUntil } = this.#options;
-    if (this.#current !== undefined && clock() - this.#readAt < rereadSeconds) return this.#current;
+    // A clock that was set back far makes them due, too.
+    if (this.#current !== undefined && Math.abs(clock() - this.#readAt) < rereadSeconds) return this.#current;
     // While one request reads, the others go by what is at hand; one that ends on the way is not waited for.
     if (this.#current !== undefined) this.#readAt = clock() - rereadSeconds + retrySeconds;
     try {

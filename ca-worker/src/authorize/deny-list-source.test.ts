@@ -45,6 +45,16 @@ describe("a deny list that is kept elsewhere", () => {
     expect(logger.lines.map(({ entries }) => entries)).toEqual([1, 2]);
   });
 
+  test("is read again after the clock was set back, which must not freeze it", async () => {
+    const { state, pods } = bench(listOf("a"));
+    await pods();
+    state.content = listOf("b");
+    state.now = start - 86_400;
+    expect(await pods()).toEqual(["b"]);
+    await pods();
+    expect(state.reads).toBe(2);
+  });
+
   test("needs no promise while it is at hand", async () => {
     const { source, pods } = bench(listOf("a"));
     await pods();

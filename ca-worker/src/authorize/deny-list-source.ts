@@ -51,12 +51,13 @@ export class DenyListSource {
   /** @throws SignetError `cannot-sign` where it could never be read */
   current(): Awaitable<DenyList> {
     const now = this.#options.clock();
-    const tried = now - this.#triedAt;
+    // A clock that was set back far makes it due, too.
+    const tried = Math.abs(now - this.#triedAt);
     if (this.#list === undefined) {
       if (this.#failure !== undefined && tried < retrySeconds) throw this.#failure;
       return this.#load();
     }
-    const age = now - this.#loadedAt;
+    const age = Math.abs(now - this.#loadedAt);
     if (age < rereadSeconds) return this.#list;
     // Somebody is at it, or has just failed.
     if (tried < retrySeconds && (age < staleSeconds || this.#failure !== undefined)) return this.#list;
