@@ -309,6 +309,12 @@ describe("private keys are refused, and nothing of them is told", () => {
   });
 });
 
+test("of a text that only speaks of PEM, it is said which text", async () => {
+  await expect(look("see -----BEGIN CERTIFICATE----- below")).rejects.toThrow(
+    /^it cannot be inspected: .* no whole one$/,
+  );
+});
+
 test.each([
   { rule: "nothing", what: "" },
   { rule: "text", what: "hello" },

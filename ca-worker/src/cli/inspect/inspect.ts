@@ -32,7 +32,9 @@ async function inspectPem(text: string, source: string, now: number): Promise<re
   // Before anything else is said of it, whatever else is wrong with it.
   if (/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(text)) throw privateKey(source);
   // What openssl and others write around blocks is no fault.
-  const blocks = decodePem((text.match(/-----BEGIN [^-]+-----[^-]*-----END [^-]+-----/g) ?? [text]).join("\n"));
+  const found = text.match(/-----BEGIN [^-]+-----[^-]*-----END [^-]+-----/g);
+  if (found === null) throw unknown(source, "it has the beginning of a PEM block, and no whole one");
+  const blocks = decodePem(found.join("\n"));
   if (blocks.every(({ label }) => label === "CERTIFICATE"))
     return inspectCertificates(
       blocks.map(({ der }) => der),
