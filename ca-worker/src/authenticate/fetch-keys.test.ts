@@ -72,6 +72,17 @@ describe("keys over HTTP", () => {
     await expect(fetchJwkSet(fetch, `${base}/jwks`)).rejects.toEqual(unavailable);
   });
 
+  test.each(["null", "<html>", undefined])(
+    "no message has the query, in which a signed URL has its secret: %s",
+    async (body) => {
+      if (body !== undefined) routes["/jwks?sig=hunter2"] = (_request, response) => response.end(body);
+      const error = await fetchJwkSet(fetch, `${base}/jwks?sig=hunter2`).catch((thrown: Error) => thrown);
+      expect(requests).toEqual(["/jwks?sig=hunter2"]);
+      expect(String(error)).toContain(`${base}/jwks: `);
+      expect(String(error)).not.toContain("hunter2");
+    },
+  );
+
   test("a document of exactly 256 KiB is read", async () => {
     const empty = JSON.stringify({ pad: "" }).length;
     routes["/jwks"] = json({ pad: "x".repeat(256 * 1_024 - empty) });

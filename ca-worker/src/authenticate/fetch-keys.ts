@@ -2,7 +2,7 @@ import type { Fetch } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { parseStrictJson } from "@signet/shared/strict-json";
 import { isLoopbackHost } from "@signet/shared/url";
-import { fetchText } from "../fetch-text.ts";
+import { fetchText, withoutQuery } from "../fetch-text.ts";
 
 const timeoutMs = 5_000;
 // An issuer's two or three RSA keys with their chains are under 16 KiB.
@@ -57,12 +57,14 @@ async function fetchJson(
     const answer = await fetchText(fetch, url, { accept: keyDocumentTypes, timeoutMs, maxBytes: maxDocumentBytes });
     const object = answer === "unchanged" ? undefined : parseStrictJson(answer.text);
     if (answer === "unchanged" || typeof object !== "object" || object === null) {
-      throw unavailable(`${url}: it answers no JSON object`);
+      throw unavailable(`${withoutQuery(url)}: it answers no JSON object`);
     }
     return { object: object as Record<string, unknown>, maxAgeSeconds: maxAge(answer.cacheControl) };
   } catch (error) {
     const { code, message } = asSignetError(error, "issuer-unavailable");
-    throw code === "malformed-json" ? unavailable(`${url}: ${message}`, error) : unavailable(message, error);
+    throw code === "malformed-json"
+      ? unavailable(`${withoutQuery(url)}: ${message}`, error)
+      : unavailable(message, error);
   }
 }
 
