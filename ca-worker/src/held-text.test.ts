@@ -3,7 +3,7 @@ import { heldText } from "./held-text.ts";
 
 function bench() {
   const state = { now: 1_000, kept: "one\n" as string | Error };
-  const read = () => {
+  const read = async () => {
     if (state.kept instanceof Error) throw state.kept;
     return state.kept;
   };
@@ -25,6 +25,24 @@ describe("a held text", () => {
     state.kept = "three";
     held.drop();
     expect(await held.read()).toBe("three");
+  });
+
+  test("is read again after the clock was set back, which must not freeze it", async () => {
+    const { state, held } = bench();
+    await held.read();
+    state.kept = "two";
+    state.now -= 31;
+    expect(await held.read()).toBe("two");
+  });
+
+  test("is not the one that was dropped while its place is read, and cannot be", async () => {
+    const { state, held } = bench();
+    await held.read();
+    state.kept = new Error("gone");
+    state.now += 31;
+    const reading = held.read();
+    held.drop();
+    await expect(reading).rejects.toThrow("gone");
   });
 
   test.each([new Error("gone"), "two words"])("goes on counting while its place has %s", async (kept) => {
