@@ -9,16 +9,22 @@ import { parseArgs } from "node:util";
 import { repoRoot } from "../support/repo.ts";
 import { packageLambda } from "./lambda-package.ts";
 
+const usage = "npm run deploy:aws -- --config FILE [--stack NAME] [--dry-run] [-- OPTIONS OF sam deploy]";
 try {
   const { values, positionals } = parseArgs({
     options: {
       config: { type: "string" },
       stack: { type: "string", default: "signet-ca" },
       "dry-run": { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
     },
     allowPositionals: true,
   });
-  if (values.config === undefined) throw new Error("--config FILE: the CA's configuration is needed");
+  if (values.help) {
+    process.stdout.write(`${usage}\n`);
+    process.exit();
+  }
+  if (values.config === undefined) throw new Error(`--config FILE: the CA's configuration is needed\n${usage}`);
   // Where infra/aws/template.yaml looks for it.
   const folder = join(repoRoot, "ca-worker/dist/lambda-package");
   // npm runs this in the root of the project, wherever it was called.
@@ -26,7 +32,7 @@ try {
   process.stdout.write(`${folder} holds ${files.join(", ")}\n`);
   if (!values["dry-run"]) process.exitCode = deploy(values.stack, positionals);
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`deploy:aws: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 }
 

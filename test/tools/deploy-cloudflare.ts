@@ -19,14 +19,22 @@ const { values } = parseArgs({
     env: { type: "string", short: "e" },
     "dry-run": { type: "boolean" },
     "print-config": { type: "boolean" },
+    help: { type: "boolean", short: "h" },
   },
   // The rest is wrangler's.
   strict: false,
   allowPositionals: true,
 });
 const { env, "dry-run": dryRun = false } = values;
+const usage = "npm run deploy:cloudflare -- --env NAME [--dry-run] [--print-config] [OPTIONS OF wrangler deploy]";
+if (values.help === true) {
+  console.log(usage);
+  process.exit(0);
+}
 if (typeof env !== "string") {
-  console.error("deploy:cloudflare: --env NAME is needed: an environment of ca-worker/wrangler.jsonc, such as dev");
+  console.error(
+    `deploy:cloudflare: --env NAME is needed: an environment of ca-worker/wrangler.jsonc, such as dev\n${usage}`,
+  );
   process.exit(2);
 }
 
