@@ -31,6 +31,11 @@ function faultsOf(text: string): string[] {
 const faultKeys = (value: unknown) => faultsOf(JSON.stringify(value)).map((line) => line.split(":")[0]);
 
 describe("configuration of the CA", () => {
+  test("a key that stands twice hides no other fault", () => {
+    const text = JSON.stringify(minimal).replace("{", '{ "leaf": {}, "leaf": {}, "laef": {}, ');
+    expect(faultsOf(text)).toEqual([expect.stringContaining('"leaf" stands twice'), "laef: unknown key"]);
+  });
+
   test("what need not be said", () => {
     expect(parse(minimal)).toEqual({
       ...minimal,

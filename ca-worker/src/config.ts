@@ -1,4 +1,4 @@
-import { configError, validateConfig } from "@signet/shared/faults";
+import { configError, describeIssues, validateConfig } from "@signet/shared/faults";
 import * as v from "valibot";
 import { accountPathsCheck } from "./config/account-paths.ts";
 import { auditSchema } from "./config/audit.ts";
@@ -48,6 +48,8 @@ export type IssuerConfig = Config["issuers"][number];
  */
 export function parseConfig(text: string, source: string): Config {
   const { value, faults } = readDocument(text);
-  if (faults.length > 0) throw configError(source, faults);
-  return validateConfig(configSchema, value, source);
+  if (faults.length === 0) return validateConfig(configSchema, value, source);
+  // A key that stands twice keeps nobody from looking at the rest; where there is no JSON, there is no rest.
+  const { issues = [] } = value === undefined ? {} : v.safeParse(configSchema, value);
+  throw configError(source, [...faults, ...describeIssues(issues)]);
 }

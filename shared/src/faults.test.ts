@@ -41,6 +41,14 @@ describe("faults of a configuration", () => {
     expect(faultKeys(value).sort()).toEqual([...keys].sort());
   });
 
+  test("of a missing key its name is told once", () => {
+    const result = v.safeParse(schema, {});
+    expect(describeIssues(result.issues ?? [])).toEqual(["name: missing", "list: missing"]);
+    expect(describeIssues(v.safeParse(schema, undefined).issues ?? [])).toEqual([
+      "the document: missing; expected Object",
+    ]);
+  });
+
   test("a good value comes back", () => {
     expect(validateConfig(schema, good, "file")).toEqual(good);
   });

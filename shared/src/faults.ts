@@ -15,8 +15,11 @@ function describe(issues: readonly v.BaseIssue<unknown>[], parent: string): stri
     if (inner.length > 0) return inner;
     const key = path === "" ? "the document" : path;
     if (issue.expected === "never") return [`${key}: unknown key`];
-    if (issue.kind === "schema" && issue.received === "undefined")
-      return [`${key}: missing; expected ${issue.expected}`];
+    if (issue.kind === "schema" && issue.received === "undefined") {
+      // Of a member that an object lacks, valibot expects its own name.
+      const itself = issue.expected === JSON.stringify(issue.path?.at(-1)?.key);
+      return [itself ? `${key}: missing` : `${key}: missing; expected ${issue.expected}`];
+    }
     return [`${key}: ${issue.message}`];
   });
 }
