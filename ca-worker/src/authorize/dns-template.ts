@@ -35,6 +35,18 @@ export class DnsTemplate {
     return this.#labels.includes(namespacePart);
   }
 
+  /** Its number of labels and the namespace's place among them. Forms that agree in it never mix namespaces up. */
+  get shape(): string {
+    return `${this.#labels.length} ${this.#labels.indexOf(namespacePart)}`;
+  }
+
+  /** Whether the DNS name of an account by this form may be that of an account of another namespace by the other. */
+  collidesWith(other: DnsTemplate): boolean {
+    const others = other.#labels;
+    if (!this.tellsNamespaces || !other.tellsNamespaces || this.shape === other.shape) return false;
+    return this.#labels.length === others.length && this.#labels.every((one, at) => mayBeSame(one, others[at] ?? ""));
+  }
+
   /** Whether each account of a namespace has a name of its own by it. */
   get tellsAccounts(): boolean {
     return this.#labels.includes(accountPart);
@@ -60,6 +72,11 @@ export class DnsTemplate {
     );
     return filled.join(".");
   }
+}
+
+/** Whether two labels of forms can become the same: a name can be any label. */
+function mayBeSame(one: string, other: string): boolean {
+  return one === other || [one, other].some((label) => label === namespacePart || label === accountPart);
 }
 
 function malformed(reason: string): SignetError {

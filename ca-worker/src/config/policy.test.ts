@@ -63,6 +63,26 @@ describe("the policy in the configuration", () => {
     expect(faultsOf(policy)).toEqual([]);
   });
 
+  test("no DNS name of one namespace's account is also another's, by one rule or by two", () => {
+    const usual = "{serviceAccount}.{namespace}.svc";
+    const fault = `the DNS name of an account could be that of another namespace's by "${usual}": put {namespace} where it stands there`;
+    const rules = (...dnsNames: string[][]) => ({
+      default: "deny",
+      rules: dnsNames.map((names, at) => ({ ...allow, name: `rule-${at}`, dnsNames: names })),
+    });
+    const swapped = "{namespace}.{serviceAccount}.svc";
+    expect(faultsOf(rules([usual], [swapped]))).toEqual([`policy.rules.1.dnsNames.0: ${fault}`]);
+    expect(faultsOf(rules([usual, swapped]))).toEqual([`policy.rules.0.dnsNames.1: ${fault}`]);
+    // Namespace "a" of the second makes it one of the first.
+    const fixed = { ...allow, name: "fixed", serviceAccounts: ["api"], dnsNames: ["{namespace}.a.svc"] };
+    expect(faultsOf({ default: "deny", rules: [...rules([usual]).rules, fixed] })).toEqual([
+      `policy.rules.1.dnsNames.0: ${fault}`,
+    ]);
+    expect(
+      faultsOf(rules([usual, `${usual}.a`], ["x.{serviceAccount}.{namespace}.svc", usual], [`${swapped}.b`])),
+    ).toEqual([]);
+  });
+
   test.each<{ rule: string; policy: unknown; faults: string[]; more?: object }>([
     {
       rule: "no default",

@@ -125,12 +125,38 @@ const rule = v.object({
   issuers: v.fallback(v.optional(v.array(v.string())), undefined),
   defaultTtl: life,
   maxTtl: life,
+  dnsNames: v.fallback(v.optional(v.array(v.fallback(v.string(), ""))), undefined),
 });
 const read = v.object({
   issuers: v.array(v.fallback(v.object({ issuer: name }), { issuer: "" })),
   leaf: v.fallback(v.object({ maxTtl: v.number() }), { maxTtl: Number.POSITIVE_INFINITY }),
   policy: v.object({ rules: v.array(v.fallback(rule, { name: "" })) }),
 });
+
+const mixedNames = (other: DnsTemplate) =>
+  `the DNS name of an account could be that of another namespace's by "${other}": put {namespace} where it stands there`;
+
+/** The forms of DNS names in all rules. By their shape, since nearly always all have the same: then none is compared. */
+class DnsForms {
+  readonly #known = new Set<string>();
+  readonly #byShape = new Map<string, DnsTemplate[]>();
+
+  /** Adds a form. @returns one by which its names could be those of another namespace's accounts */
+  add(text: string): DnsTemplate | undefined {
+    if (this.#known.has(text) || !isTemplate(text)) return undefined;
+    this.#known.add(text);
+    const template = DnsTemplate.parse(text);
+    const { shape } = template;
+    const alike = this.#byShape.get(shape) ?? [];
+    this.#byShape.set(shape, alike);
+    alike.push(template);
+    for (const [one, others] of this.#byShape) {
+      const other = one === shape ? undefined : others.find((each) => each.collidesWith(template));
+      if (other !== undefined) return other;
+    }
+    return undefined;
+  }
+}
 
 /** Holds the rules of a configuration against each other, its issuers and its leaf, whatever else is wrong in it. */
 export function policyCheck<Input>(): v.RawCheckAction<Input> {
@@ -140,6 +166,7 @@ export function policyCheck<Input>(): v.RawCheckAction<Input> {
     const { issuers, leaf, policy } = result.output;
     const known = new Set(issuers.map(({ issuer }) => issuer));
     const names = new Set<string>();
+    const dnsNames = new DnsForms();
     for (const [at, rule] of policy.rules.entries()) {
       const fault = (message: string, ...members: (string | number)[]) =>
         addIssue({ message, path: issuePath("policy", "rules", at, ...members) });
@@ -147,6 +174,10 @@ export function policyCheck<Input>(): v.RawCheckAction<Input> {
       names.add(rule.name);
       for (const [place, issuer] of rule.issuers?.entries() ?? []) {
         if (!known.has(issuer)) fault("is the issuer of none of the configuration's issuers", "issuers", place);
+      }
+      for (const [place, text] of rule.dnsNames?.entries() ?? []) {
+        const other = dnsNames.add(text);
+        if (other !== undefined) fault(mixedNames(other), "dnsNames", place);
       }
       const { defaultTtl, maxTtl } = rule;
       if (defaultTtl === undefined || defaultTtl <= (maxTtl ?? leaf.maxTtl)) continue;
