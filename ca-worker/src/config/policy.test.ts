@@ -108,7 +108,7 @@ describe("the policy in the configuration", () => {
     {
       rule: "no name",
       policy: withRule({ effect: "deny" }),
-      faults: ['policy.rules.0.name: missing'],
+      faults: ["policy.rules.0.name: missing"],
     },
     {
       rule: "a name that would break a line of the log",
@@ -131,7 +131,7 @@ describe("the policy in the configuration", () => {
       more: { leaf: { maxTtl: "long" } },
       faults: [
         'leaf.maxTtl: "long" is no duration; write it as 30s, 15m, 1h30m or 7d',
-        'policy.rules.0.name: missing',
+        "policy.rules.0.name: missing",
         expect.stringMatching(/^policy\.rules\.3\.maxTtl: /),
         expect.stringMatching(/^policy\.rules\.4: /),
         "policy.rules.1.issuers.0: is the issuer of none of the configuration's issuers",
