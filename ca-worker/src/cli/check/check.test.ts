@@ -83,6 +83,21 @@ describe("check-config", () => {
     ]);
   });
 
+  test("tells what is no configuration in the order of the document, too", async () => {
+    const { exitCode, lines } = await found({
+      ...{ trustDomain: "A" },
+      ...issuer({ keys: "file:jwks.json", trustDomain: "b" }),
+      ...{ isuers: [], leaf: { keys: [] } },
+    });
+    expect(exitCode).toBe(2);
+    expect(lines.map((line) => line.split(": ")[1])).toEqual([
+      "trustDomain",
+      "issuers.0.trustDomain",
+      "isuers",
+      "leaf.keys",
+    ]);
+  });
+
   test.each<{ rule: string; name: string; text: string | undefined; changes: object; line: RegExp }>([
     {
       rule: "an authority that is missing in production",

@@ -39,6 +39,7 @@ export async function check({ text, source, folder }: ConfigText, options: Check
     config = parseConfig(text, source);
   } catch (error) {
     const findings = faultsOf(error).map((fault) => findingOf(text, "error", fault));
+    findings.sort(byPlace);
     return { findings, config: undefined, exitCode: ExitCode.usage };
   }
   const impossible = composing(() => compose(config, source, checked.platform));
@@ -54,11 +55,13 @@ export async function check({ text, source, folder }: ConfigText, options: Check
     for (const { level, message } of found) findings.push(findingOf(text, level, path + message));
   }
   findings.push(...(await checkTls(options)));
-  findings.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+  findings.sort(byPlace);
   if (impossible.length > 0) return { findings, config, exitCode: ExitCode.usage };
   const wrong = findings.some(({ level }) => level === "error");
   return { findings, config, exitCode: wrong ? ExitCode.unavailable : ExitCode.done };
 }
+
+const byPlace = (a: Finding, b: Finding) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0);
 
 function composing(task: () => unknown): readonly string[] {
   try {
