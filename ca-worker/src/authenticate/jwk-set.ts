@@ -27,9 +27,15 @@ export class JwkSet {
   readonly #keys: readonly PublicJwk[];
   /** By algorithm and kid. Only keys that were found are in it, so that no header can make it grow. */
   readonly #imported = new Map<string, CryptoKey>();
+  /** The numbers of each key and what they are for; nothing else that its issuer may have written there. */
+  readonly published: readonly PublishedJwk[];
 
   private constructor(keys: readonly PublicJwk[]) {
     this.#keys = keys;
+    this.published = keys.map((jwk) => {
+      const entries = publishedMembers.flatMap((name) => (typeof jwk[name] === "string" ? [[name, jwk[name]]] : []));
+      return Object.fromEntries(entries) as PublishedJwk;
+    });
   }
 
   /**
@@ -44,14 +50,6 @@ export class JwkSet {
     const keys = signatureKeys(result.output.keys);
     if (keys.length === 0) throw new SignetError("config-invalid", "not a JWK Set: it has no key for signatures");
     return new JwkSet(keys);
-  }
-
-  /** The numbers of each key and what they are for; nothing else that its issuer may have written there. */
-  get published(): readonly PublishedJwk[] {
-    return this.#keys.map((jwk) => {
-      const entries = publishedMembers.flatMap((name) => (typeof jwk[name] === "string" ? [[name, jwk[name]]] : []));
-      return Object.fromEntries(entries) as PublishedJwk;
-    });
   }
 
   /** The one key that a token with this header can be signed with, or undefined where there is none or a choice. */

@@ -16,10 +16,10 @@ const down: KeySource = {
   published: () => Promise.reject(new SignetError("issuer-unavailable", "down")),
 };
 
-function routeOf(keys: Record<string, KeySource>) {
+function routeOf(keys: Record<string, KeySource>, crypto = nodeCrypto) {
   const logger = makeLogger();
   const issuers = Object.entries(keys).map(([issuer, source]) => madeIssuer({ ...rules, issuer, keys: source }));
-  const route = tokenIssuers({ issuers, crypto: nodeCrypto, logger });
+  const route = tokenIssuers({ issuers, crypto, logger });
   return { get: async () => route.request("/"), logger };
 }
 
@@ -43,7 +43,7 @@ test("an issuer whose keys cannot be had is left out and told of; the others are
   const response = await get();
   expect(response.status).toBe(200);
   expect(((await response.json()) as { issuers: unknown[] }).issuers).toMatchObject([{ issuer: "two" }]);
-  expect(logger.lines.at(-1)).toMatchObject({ level: "warn", issuer: "one", code: "issuer-unavailable" });
+  expect(logger.lines.at(-1)).toMatchObject({ level: "debug", issuer: "one", code: "issuer-unavailable" });
 });
 
 test("another key makes another etag", async () => {
@@ -52,4 +52,29 @@ test("another key makes another etag", async () => {
   );
   expect(etags[0]).not.toBe(etags[1]);
   expect(etags[0]).toBe(etags[2]);
+});
+
+test("the document is made once for the same keys, however often it is asked for", async () => {
+  let hashes = 0;
+  const crypto = {
+    ...nodeCrypto,
+    sha256: (data: Uint8Array<ArrayBuffer>) => {
+      hashes++;
+      return nodeCrypto.sha256(data);
+    },
+  };
+  let current: KeySource = keysOf("a");
+  const changing: KeySource = { ...current, published: () => current.published() };
+  const { get } = routeOf({ one: keysOf("b"), two: changing }, crypto);
+  const first = await get();
+  const again = await get();
+  expect(hashes).toBe(1);
+  expect(again.headers.get("etag")).toBe(first.headers.get("etag"));
+  expect(await again.text()).toBe(await first.text());
+  for (const next of [keysOf("c"), down, keysOf("a")]) {
+    current = next;
+    await get();
+  }
+  expect(hashes).toBe(4);
+  expect((await get()).headers.get("etag")).toBe(first.headers.get("etag"));
 });
