@@ -81,6 +81,17 @@ describe("an issuer with node binding", () => {
   });
 });
 
+test("a refusal tells the log whose token was used where", async () => {
+  const tokens = { workload: await tokenOf(), node: await agentToken({ node: "node-2" }) };
+  await expect(authenticate(tokens, verifierOf(bound))).rejects.toThrow(
+    "pod foo/sleep-1 (node-1, https://bound) was asked for by pod signet-system/agent-1 (node-2, https://bound)",
+  );
+  const stranger = { workload: await tokenOf(), node: await agentToken({ account: "foo/agent" }) };
+  await expect(authenticate(stranger, verifierOf(bound))).rejects.toThrow(
+    "it is of pod foo/agent-1 (node-1, https://bound)",
+  );
+});
+
 describe("an issuer without node binding", () => {
   test("the agent's token is not looked at", async () => {
     const tokens = { workload: await tokenOf({ iss: unbound.issuer }), node: "no token" };

@@ -34,7 +34,7 @@ export async function authenticateAgent(
   const { agents } = agent.issuer;
   if (agents === "off") return undefined;
   if (!agents.has(accountOf(agent)))
-    throw notEntitled("the agent token's service account is not on the list of agents");
+    throw notEntitled(`the agent token's service account is not on the list of agents: it is of ${placeOf(agent)}`);
   return agent;
 }
 
@@ -69,12 +69,19 @@ export async function authenticate(tokens: Tokens, verifier: TokenVerifier): Pro
 
 /** Both tokens must be of one cluster and one node, and an agent can't vouch for itself (node binding). */
 function bindToNode(workload: VerifiedToken, agent: VerifiedToken, agents: ReadonlySet<string>): void {
-  if (workload.issuer !== agent.issuer) throw notEntitled("the two tokens are of different issuers");
-  if (agents.has(accountOf(workload))) throw notEntitled("an agent's token is no workload's token");
+  const refuse = (reason: string) => notEntitled(`${reason}: ${placeOf(workload)} was asked for by ${placeOf(agent)}`);
+  if (workload.issuer !== agent.issuer) throw refuse("the two tokens are of different issuers");
+  if (agents.has(accountOf(workload))) throw refuse("an agent's token is no workload's token");
   if (agent.claims.nodeUid === undefined || workload.claims.nodeUid === undefined) {
-    throw notEntitled("a token names no node; node binding needs Kubernetes 1.30 or newer and a scheduled pod");
+    throw refuse("a token names no node; node binding needs Kubernetes 1.30 or newer and a scheduled pod");
   }
-  if (agent.claims.nodeUid !== workload.claims.nodeUid) throw notEntitled("the two tokens are of different nodes");
+  if (agent.claims.nodeUid !== workload.claims.nodeUid) throw refuse("the two tokens are of different nodes");
+}
+
+/** Whose token it is, for the log: a token that is used on another node than its pod's may be a stolen one. */
+function placeOf({ issuer, claims }: VerifiedToken): string {
+  const { namespace, podName, nodeName = "no node" } = claims;
+  return `pod ${namespace}/${podName} (${nodeName}, ${issuer.issuer})`;
 }
 
 function accountOf({ claims }: VerifiedToken): string {
