@@ -25,6 +25,8 @@ export default defineConfig({
           ...realPrograms,
           // Files side by side would only make each other late.
           fileParallelism: false,
+          // Most of the time would be loading the same modules again.
+          isolate: false,
           sequence: { groupOrder: 1 },
         },
       },

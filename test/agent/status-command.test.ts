@@ -35,7 +35,7 @@ async function status(flags: Partial<StatusFlags>, options: TestIoOptions = {}) 
 describe("of an agent that runs", () => {
   test("is what the page shows, and 0", async () => {
     const world = await World.start();
-    const pod = makePod();
+    const pod = { ...makePod(), podName: "sleep-1" };
     const stream = world
       .client()
       .withToken(world.ca.token(pod))
@@ -57,7 +57,7 @@ so far     1 certificate
 
 workloads  1
   STATE  WORKLOAD   POD      EXPIRES     LEFT      RENEWS      STREAMS
-  ok     foo/sleep  ${pod.podName}  in SPAN ████████  in SPAN 1
+  ok     foo/sleep  sleep-1  in SPAN ████████  in SPAN 1
 
 all is well
 `);
