@@ -1,10 +1,10 @@
 import { env } from "cloudflare:workers";
 import { asSignetError, SignetError } from "@signet/shared/errors";
+import { preload } from "../preload.ts";
 import { problemResponse } from "../respond/problem.ts";
 import { type Instance, Instances } from "./cloudflare/instance.ts";
 import { workerLogger } from "./cloudflare/log.ts";
 import { workerPlatform } from "./cloudflare/platform.ts";
-import { preload } from "./cloudflare/preload.ts";
 
 interface ExecutionContext {
   waitUntil(work: Promise<unknown>): void;
@@ -13,6 +13,8 @@ interface ExecutionContext {
 // While the isolate starts, before any request is there to wait for it.
 const instances = new Instances(env, workerPlatform(env));
 const preloaded = new WeakSet<Instance>();
+// A free-plan Worker has 50 subrequests in a request.
+const maxPreloadedIssuers = 16;
 
 /** The Cloudflare Worker. */
 export default {
@@ -28,7 +30,8 @@ export default {
     const response = await instance.app.fetch(request);
     if (!preloaded.has(instance)) {
       preloaded.add(instance);
-      context.waitUntil(preload(instance.composed));
+      // After the answer to the first request, which has itself waited for no more than it needed.
+      context.waitUntil(preload(instance.composed, maxPreloadedIssuers));
     }
     return response;
   },

@@ -21,17 +21,12 @@ export interface Queue {
 export async function admit(caller: Caller, limits: RateLimits, queue: Queue = { waiting: 0 }): Promise<void> {
   const { perNode, perIssuer } = limits;
   // First the node: what it is refused must not use up what the other nodes of its cluster share.
-  await count(perNode, nodeKey(caller), "node", queue);
-  await count(perIssuer, caller.issuer.issuer, "issuer", queue);
+  if (perNode !== undefined) await count(perNode, nodeKey(caller), "node", queue);
+  if (perIssuer !== undefined) await count(perIssuer, caller.issuer.issuer, "issuer", queue);
 }
 
-async function count(
-  limiter: RateLimiter | undefined,
-  key: string,
-  whose: "node" | "issuer",
-  queue: Queue,
-): Promise<void> {
-  const answer = limiter?.admit(key, queue.waiting);
+async function count(limiter: RateLimiter, key: string, whose: "node" | "issuer", queue: Queue): Promise<void> {
+  const answer = limiter.admit(key, queue.waiting);
   // Not awaited where that need not be: the items of a batch go through here side by side, and each is to see the queue.
   const waitSeconds = answer instanceof Promise ? await answer : answer;
   if (waitSeconds === undefined) return;

@@ -4,8 +4,9 @@ import type { Clock, Fetch, SetTimer } from "@signet/shared/deps";
 import { asSignetError, SignetError } from "@signet/shared/errors";
 import { createApp } from "../../app.ts";
 import type { Environment } from "../../aws/credentials.ts";
-import { type Composed, compose } from "../../compose.ts";
+import { compose } from "../../compose.ts";
 import { parseConfig } from "../../config.ts";
+import { preload } from "../../preload.ts";
 import { problemResponse } from "../../respond/problem.ts";
 import { within } from "../../time-limit.ts";
 import { nodeCrypto } from "../node/crypto.ts";
@@ -47,7 +48,7 @@ export async function start(options: StartOptions): Promise<Served> {
       clusterIssuer: undefined,
     });
     const app = createApp(composed);
-    await preload(composed, setTimer);
+    await within(preloadMs, setTimer, preload(composed), tooLong).catch(() => undefined);
     // What is made at its first use, such as the router and Node's own Request, is made now.
     await app.request("/healthz");
     return {
@@ -77,12 +78,6 @@ async function readConfig(environment: Environment, folder: string): Promise<{ t
       { cause },
     );
   }
-}
-
-/** What cannot be had now is told by its own log line, and asked for again by the requests that need it. */
-async function preload({ authorities, issuers }: Composed, setTimer: SetTimer): Promise<void> {
-  const loading = [authorities.refresh(), ...issuers.map(({ keys }) => keys.warm())];
-  await within(preloadMs, setTimer, Promise.allSettled(loading), tooLong).catch(() => undefined);
 }
 
 function tooLong(): SignetError {
