@@ -141,7 +141,7 @@ export class Endpoint {
   }
 
   /**
-   * @param trial it was the trial; its failure counts, as any does of an endpoint that is not set aside yet
+   * @param trial whether it was the trial of an endpoint that is set aside: of such a one no other failure counts
    * @param items of the request: too many of them may have been the reason
    */
   failed(error: SignetError, trial: boolean, items: number): void {
